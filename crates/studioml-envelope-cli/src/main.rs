@@ -1,0 +1,3 @@
+//! The program `studioml-envelope`.
+#![forbid(unsafe_code)]
+fn main() {}

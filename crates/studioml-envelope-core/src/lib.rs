@@ -1,0 +1,33 @@
+//! The contract of StudioML Envelope: roles, keys, secrets, payload, message, verdicts, errors.
+//!
+//! No crypto library stands below this crate and no third-party type stands in its public API. Backends implement the
+//! [roles](role); a [`Provider`] holds one part for each.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod curve_key;
+mod encoding;
+mod error;
+mod fingerprint;
+mod key;
+mod provider;
+pub mod role;
+mod rsa_key;
+mod secret;
+mod signature;
+
+pub use curve_key::{Ed25519PrivateKey, Ed25519PublicKey, P256PrivateKey, P256PublicKey};
+pub use error::{
+    AgreeError, BadSignature, FingerprintError, KdfOutputTooLong, KeyError, MessageError, OpenError, PayloadError,
+    RandomError, RequestError, SealError, SignatureError, Unauthentic, VerifyError, WrapError,
+};
+pub use fingerprint::{Fingerprint, FingerprintForm};
+pub use key::{PrivateKey, PublicKey, SigningPrivateKey, SigningPublicKey};
+pub use provider::Provider;
+pub use role::{
+    Aead, AeadKey, Agree, AgreeStatic, CHUNK, Digest, EphemeralKey, Identity, Implementation, Kdf, KeyUnwrap, KeyWrap,
+    Nonce, Part, Random, Recipient, SecretBox, Sign, SigningKey, StaticKey, Tag, Verify, VerifyingKey,
+};
+pub use rsa_key::{RsaPrivateKey, RsaPrivateNumbers, RsaPublicKey};
+pub use secret::{SecretBytes, SessionKey, SharedSecret, Unwrapped};
+pub use signature::{Ed25519Signature, P256Signature, Signature};

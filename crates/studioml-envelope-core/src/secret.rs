@@ -1,0 +1,166 @@
+//! Secrets: one newtype each, wiped on drop, silent in `Debug`, read through one accessor.
+//!
+//! The attacker of this module is whoever reads logs, error reports, swap or a core dump. Nothing here compares, prints or
+//! copies a secret on its own account; comparisons go through [`subtle`].
+
+use core::fmt;
+
+use subtle::{Choice, ConditionallySelectable};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// The 32-byte key of one message's SecretBox: random, fresh for every message, never stored.
+///
+/// Wiped on drop. Neither `Clone` nor `PartialEq`; `Debug` shows no byte of it.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SessionKey([u8; SessionKey::LEN]);
+
+impl SessionKey {
+    /// Length in bytes.
+    pub const LEN: usize = 32;
+
+    /// Takes over 32 bytes. The caller wipes its own copy.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key itself, for the part that uses it.
+    #[must_use]
+    pub const fn expose_secret(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The key itself, for the part that draws it.
+    pub const fn expose_secret_mut(&mut self) -> &mut [u8; Self::LEN] {
+        &mut self.0
+    }
+
+    /// `chosen ? other : self`, without a branch on `chosen`.
+    pub(crate) fn conditional_assign(&mut self, other: &Self, chosen: Choice) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0.iter()) {
+            mine.conditional_assign(theirs, chosen);
+        }
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(..)")
+    }
+}
+
+/// The 32-byte x-coordinate that a P-256 key agreement yields. Not a key: it goes through [`Kdf`](crate::Kdf) first.
+///
+/// Wiped on drop. Neither `Clone` nor `PartialEq`; `Debug` shows no byte of it.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SharedSecret([u8; SharedSecret::LEN]);
+
+impl SharedSecret {
+    /// Length in bytes.
+    pub const LEN: usize = 32;
+
+    /// Takes over 32 bytes. The caller wipes its own copy.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The x-coordinate, big-endian.
+    #[must_use]
+    pub const fn expose_secret(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(..)")
+    }
+}
+
+/// Secret bytes of any length: a passphrase, the DER of a private key, a decrypted key file.
+///
+/// Wiped on drop, over the whole capacity. Neither `Clone` nor `PartialEq`; `Debug` shows the length only.
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+impl SecretBytes {
+    /// Takes over a buffer. It is not copied, so nothing is left behind.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Copies a slice. The caller wipes the original.
+    #[must_use]
+    pub fn copy_from(bytes: &[u8]) -> Self {
+        Self::new(bytes.to_vec())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn expose_secret(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Length in bytes. The length of a passphrase is told to nobody by this crate.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(..)")
+    }
+}
+
+/// What a private-key operation made of a wrapped key, before anybody may know.
+///
+/// Every adapter's unwrap ends here, so that the step from "what the library said" to "the key that is used" exists once
+/// and is the same for every failure. The attacker is Manger's: somebody who sends chosen wrapped keys and watches for a
+/// difference between one failure and another (J. Manger, CRYPTO 2001). So a failure and an output of the wrong length
+/// become the same value, and the caller runs the MAC with a substitute key instead of returning early.
+#[must_use]
+pub struct Unwrapped {
+    candidate: SessionKey,
+    found: Choice,
+}
+
+impl Unwrapped {
+    /// From what the library returned: the decrypted bytes, or `None` for any failure.
+    ///
+    /// Whether *some* key was found is not secret (which of several keys fits is public, FORMAT §7); why none was found is.
+    pub fn from_library(output: Option<&[u8]>) -> Self {
+        let mut candidate = SessionKey::from_bytes([0; SessionKey::LEN]);
+        let bytes = output.unwrap_or_default();
+        let right_length = Choice::from(u8::from(bytes.len() == SessionKey::LEN));
+        for (to, from) in candidate.0.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Self { candidate, found: right_length }
+    }
+
+    /// Whether the wrapped key gave 32 bytes under this private key.
+    #[must_use]
+    pub fn found(&self) -> bool {
+        self.found.into()
+    }
+
+    /// Replaces `substitute` by the key that was found, if one was found; without a branch on it.
+    pub fn select_into(self, substitute: &mut SessionKey) {
+        substitute.conditional_assign(&self.candidate, self.found);
+    }
+}
+
+impl fmt::Debug for Unwrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unwrapped(..)")
+    }
+}

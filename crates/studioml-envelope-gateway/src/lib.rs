@@ -1,0 +1,3 @@
+//! The StudioML queue gateway: sealed requests in, clear requests out
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
