@@ -2,7 +2,15 @@
 
 use core::fmt;
 
+use subtle::ConstantTimeEq;
+
 use crate::{KeyError, SecretBytes};
+
+/// n, the order of P-256, big-endian (SP 800-186 §3.2.1.3).
+pub(crate) const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
 
 /// 2^255 − 19, little-endian.
 const FIELD_PRIME: [u8; 32] = {
@@ -195,6 +203,29 @@ impl P256PrivateKey {
         Ok(Self { scalar, public })
     }
 
+    /// Checks that a secret scalar is 32 bytes and in 1 ..= n − 1, and hands out its bytes.
+    ///
+    /// Every adapter asks this before its library, so that the error is the same whichever library would have refused.
+    /// No branch depends on the scalar but the one on the result.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] or [`KeyError::ScalarOutOfRange`].
+    pub fn check_scalar(scalar: &SecretBytes) -> Result<&[u8; Self::LEN], KeyError> {
+        let bytes: &[u8; Self::LEN] = scalar.expose_secret().try_into().map_err(|_| KeyError::Length {
+            kind: "P-256 private",
+            expected: Self::LEN,
+            found: scalar.len(),
+        })?;
+        // scalar − n borrows exactly if scalar < n
+        let (any_bit, borrow) =
+            bytes.iter().zip(&P256_ORDER).rev().fold((0_u8, 0_u16), |(any_bit, borrow), (digit, limit)| {
+                let difference = u16::from(*digit).wrapping_sub(u16::from(*limit)).wrapping_sub(borrow);
+                (any_bit | digit, difference >> 15)
+            });
+        let in_range = !any_bit.ct_eq(&0) & !borrow.ct_eq(&0);
+        if in_range.into() { Ok(bytes) } else { Err(KeyError::ScalarOutOfRange) }
+    }
+
     /// The scalar, 32 bytes big-endian.
     #[must_use]
     pub const fn scalar(&self) -> &SecretBytes {
@@ -211,5 +242,45 @@ impl P256PrivateKey {
 impl fmt::Debug for P256PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("P256PrivateKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(scalar: [u8; 32]) -> Result<(), KeyError> {
+        P256PrivateKey::check_scalar(&SecretBytes::copy_from(&scalar)).map(|_| ())
+    }
+
+    #[test]
+    fn scalars_from_1_to_n_minus_1_pass_and_no_others() {
+        let mut one = [0; 32];
+        one[31] = 1;
+        let mut high_byte_only = [0; 32];
+        high_byte_only[0] = 0x80;
+        let mut below = P256_ORDER;
+        below[31] -= 1;
+        let mut above = P256_ORDER;
+        above[31] += 1;
+        // less than n in a high byte, more in every lower one
+        let mut borrowing = [0xff; 32];
+        borrowing[4] = 0;
+        borrowing[3] = 0xfe;
+
+        for good in [one, high_byte_only, below, borrowing] {
+            assert_eq!(checked(good), Ok(()));
+        }
+        for bad in [[0; 32], P256_ORDER, above, [0xff; 32]] {
+            assert_eq!(checked(bad), Err(KeyError::ScalarOutOfRange));
+        }
+    }
+
+    #[test]
+    fn a_scalar_of_another_length_is_named_as_that() {
+        for found in [0, 31, 33] {
+            let error = P256PrivateKey::check_scalar(&SecretBytes::new(vec![1; found])).map(|_| ());
+            assert_eq!(error, Err(KeyError::Length { kind: "P-256 private", expected: 32, found }));
+        }
     }
 }

@@ -210,7 +210,7 @@ pub trait AgreeStatic: Part {
     /// The public key of a private scalar of 32 bytes, big-endian: for key files that leave it out.
     ///
     /// # Errors
-    /// [`KeyError::ScalarOutOfRange`] if the scalar is zero or not below the group order.
+    /// [`KeyError::Length`] or [`KeyError::ScalarOutOfRange`], as [`P256PrivateKey::check_scalar`] says.
     fn public_key_of(&self, scalar: &SecretBytes) -> Result<P256PublicKey, KeyError>;
 }
 

@@ -9,7 +9,7 @@ use der::{Decode, Encode, Sequence, asn1::UintRef};
 
 use crate::{
     SignatureError, SigningPublicKey,
-    curve_key::{is_below_le, is_non_canonical_point, is_small_order_point},
+    curve_key::{P256_ORDER, is_below_le, is_non_canonical_point, is_small_order_point},
     encoding::{base64_decode, base64_encode, strip_leading_zeros, take_ssh_string},
 };
 
@@ -17,12 +17,6 @@ use crate::{
 const ED25519_ORDER: [u8; 32] = [
     0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-];
-
-/// n, the order of P-256, big-endian (SP 800-186 §3.2.1.3).
-const P256_ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
-    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
 /// A signature of one of the two algorithms. The key held decides which one is decoded, never the message.
