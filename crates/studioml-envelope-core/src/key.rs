@@ -43,9 +43,8 @@ pub enum PrivateKey {
     P256(P256PrivateKey),
 }
 
-/// A public key that verifies signatures.
+/// A public key that verifies signatures. Not `#[non_exhaustive]`: a part that misses an algorithm must not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum SigningPublicKey {
     /// Ed25519 (RFC 8032).
     Ed25519(Ed25519PublicKey),
@@ -53,9 +52,8 @@ pub enum SigningPublicKey {
     P256(P256PublicKey),
 }
 
-/// A private key that makes signatures.
+/// A private key that makes signatures. Not `#[non_exhaustive]`: a part that misses an algorithm must not compile.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum SigningPrivateKey {
     /// Ed25519 (RFC 8032).
     Ed25519(Ed25519PrivateKey),
