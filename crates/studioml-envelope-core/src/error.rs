@@ -146,6 +146,10 @@ pub enum SealError {
     /// The session key could not be wrapped.
     #[error(transparent)]
     Wrap(#[from] WrapError),
+    /// The output buffer does not have the length of the payload string, or the SecretBox part gave another number of
+    /// bytes than it was given.
+    #[error("the output does not have the length of the payload")]
+    OutputLength,
 }
 
 /// Opening failed.
@@ -201,8 +205,8 @@ pub enum MessageError {
         /// What it would be read as.
         means: &'static str,
     },
-    /// Nested deeper than 128 levels.
-    #[error("message: nested deeper than 128 levels")]
+    /// Nested deeper than 100 levels.
+    #[error("message: nested deeper than 100 levels")]
     TooDeep,
     /// `message` has no member `payload`.
     #[error("message: member \"payload\" is missing")]
@@ -281,6 +285,21 @@ pub enum VerifyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not a fingerprint: SHA256:<43 characters>, SHA1:<27 characters>, or base64 of a SHA-256 or SHA-1 digest")]
 pub struct FingerprintError;
+
+/// A clear-text Request is refused (FORMAT §2).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClearTextError {
+    /// The configuration does not allow clear-text messages.
+    #[error("clear-text messages are not allowed (CLEAR_TEXT_MESSAGES is not \"true\")")]
+    NotAllowed,
+    /// A signing key is assigned to the queue, so messages on it must be signed.
+    #[error("the queue has a signing key: messages on it must be signed")]
+    QueueHasKey,
+    /// It is no Request.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
 
 /// What was opened is no Request: not a JSON object with `experiment` and `config`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -9,20 +9,28 @@ mod curve_key;
 mod encoding;
 mod error;
 mod fingerprint;
+mod headers;
+mod json;
 mod key;
+mod message;
+mod payload;
 mod provider;
 pub mod role;
 mod rsa_key;
 mod secret;
 mod signature;
+mod verify;
 
 pub use curve_key::{Ed25519PrivateKey, Ed25519PublicKey, P256PrivateKey, P256PublicKey};
 pub use error::{
-    AgreeError, BadSignature, FingerprintError, KdfOutputTooLong, KeyError, MessageError, OpenError, PayloadError,
-    RandomError, RequestError, SealError, SignatureError, Unauthentic, VerifyError, WrapError,
+    AgreeError, BadSignature, ClearTextError, FingerprintError, KdfOutputTooLong, KeyError, MessageError, OpenError,
+    PayloadError, RandomError, RequestError, SealError, SignatureError, Unauthentic, VerifyError, WrapError,
 };
 pub use fingerprint::{Fingerprint, FingerprintForm};
+pub use headers::UnauthenticatedHeaders;
 pub use key::{PrivateKey, PublicKey, SigningPrivateKey, SigningPublicKey};
+pub use message::{Message, UnauthenticatedRequest, seal_envelope};
+pub use payload::{DEFAULT_MAX_PLAINTEXT, Payload, seal, seal_into, sealed_len};
 pub use provider::Provider;
 pub use role::{
     Aead, AeadKey, Agree, AgreeStatic, CHUNK, Digest, EphemeralKey, Identity, Implementation, Kdf, KeyUnwrap, KeyWrap,
@@ -31,3 +39,7 @@ pub use role::{
 pub use rsa_key::{RsaPrivateKey, RsaPrivateNumbers, RsaPublicKey};
 pub use secret::{SecretBytes, SessionKey, SharedSecret, Unwrapped};
 pub use signature::{Ed25519Signature, P256Signature, Signature};
+pub use verify::{
+    FingerprintClaim, FingerprintPolicy, Opened, Policy, Request, TrustedSigner, UnauthenticatedPlaintext,
+    Verification, Verified,
+};

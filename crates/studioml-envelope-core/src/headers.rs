@@ -1,0 +1,193 @@
+//! The clear-text headers of a message (FORMAT §2): copies of fields of the Request, for a scheduler that looks before it
+//! opens. Nobody has signed them.
+//!
+//! The attacker is the broker, or anybody who can write to the queue: every byte here is theirs to choose. Once the payload
+//! is open, the Request inside is the only truth.
+
+use serde_json::{Value, value::RawValue};
+
+use crate::{RequestError, json};
+
+/// Clear-text headers. **Not authenticated**: they may say anything, whatever the signature says.
+///
+/// Values are kept as the JSON text they came as; `null` and missing are both "absent".
+#[derive(Clone, Debug, Default)]
+pub struct UnauthenticatedHeaders {
+    experiment: Option<Box<RawValue>>,
+    time_added: Option<Box<RawValue>>,
+    experiment_lifetime: Option<Box<RawValue>>,
+    resources_needed: Option<Box<RawValue>>,
+}
+
+impl UnauthenticatedHeaders {
+    /// Copies the headers from the fields of a Request, as clients do.
+    ///
+    /// `experiment_lifetime` is the Request's `config.experimentLifetime`, or else its `experiment.max_duration`.
+    ///
+    /// # Errors
+    /// [`RequestError`] if `request` is not a JSON object. Members that are missing stay absent.
+    pub fn from_request(request: &[u8]) -> Result<Self, RequestError> {
+        let text = checked_object(request)?;
+        let experiment = json::member(text, "experiment").map(RawValue::get).unwrap_or_default();
+        let config = json::member(text, "config").map(RawValue::get).unwrap_or_default();
+        let lifetime = json::member(config, "experimentLifetime").or_else(|| json::member(experiment, "max_duration"));
+
+        let header_experiment: Vec<String> = ["status", "pythonver"]
+            .iter()
+            .filter_map(|name| json::member(experiment, name).map(|value| format!("\"{name}\":{}", value.get())))
+            .collect();
+        let header_experiment = format!("{{{}}}", header_experiment.join(","));
+        Ok(Self {
+            experiment: RawValue::from_string(header_experiment).ok().filter(|value| value.get() != "{}"),
+            time_added: json::member(experiment, "time_added").map(ToOwned::to_owned),
+            experiment_lifetime: lifetime.map(ToOwned::to_owned),
+            resources_needed: json::member(experiment, "resources_needed").map(ToOwned::to_owned),
+        })
+    }
+
+    /// Takes over the members of `message`.
+    pub(crate) fn from_members<'t>(members: impl Iterator<Item = (&'t str, &'t RawValue)>) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in members {
+            let slot = match name {
+                "experiment" => &mut headers.experiment,
+                "time_added" => &mut headers.time_added,
+                "experiment_lifetime" => &mut headers.experiment_lifetime,
+                "resources_needed" => &mut headers.resources_needed,
+                _ => continue,
+            };
+            *slot = Some(value.to_owned()).filter(|value| value.get() != "null");
+        }
+        headers
+    }
+
+    /// The members as JSON text, in the order in which clients write them.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("experiment", &self.experiment),
+            ("time_added", &self.time_added),
+            ("experiment_lifetime", &self.experiment_lifetime),
+            ("resources_needed", &self.resources_needed),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| (name, value.get())))
+    }
+
+    /// `experiment.status`, for example `waiting`; `None` if absent or not a string.
+    #[must_use]
+    pub fn status(&self) -> Option<String> {
+        json::as_string(json::member(self.experiment.as_ref()?.get(), "status")?)
+    }
+
+    /// `experiment.pythonver`, for example `3.8`. Read from the deployed misspelling `pthonver` where it is missing.
+    #[must_use]
+    pub fn python_version(&self) -> Option<String> {
+        let experiment = self.experiment.as_ref()?.get();
+        let value = json::member(experiment, "pythonver").or_else(|| json::member(experiment, "pthonver"))?;
+        json::as_string(value)
+    }
+
+    /// `time_added`: seconds since 1970-01-01 00:00 UTC, as the number's text.
+    #[must_use]
+    pub fn time_added(&self) -> Option<&str> {
+        self.time_added.as_ref().map(|value| value.get())
+    }
+
+    /// `experiment_lifetime`, for example `30m`.
+    #[must_use]
+    pub fn experiment_lifetime(&self) -> Option<String> {
+        json::as_string(self.experiment_lifetime.as_ref()?)
+    }
+
+    /// `resources_needed` as JSON text.
+    #[must_use]
+    pub fn resources_needed(&self) -> Option<&str> {
+        self.resources_needed.as_ref().map(|value| value.get())
+    }
+
+    /// Where these headers and the Request disagree: the header's names, `experiment.status` and so on.
+    ///
+    /// Numbers compare by value. What one side leaves out and the other has as `null`, `0` or `""` agrees, because deployed
+    /// clients fill in such defaults. A time, a lifetime or a status that only the header has is a disagreement.
+    ///
+    /// # Errors
+    /// [`RequestError`] if `request` is not a JSON object.
+    pub fn disagreements(&self, request: &[u8]) -> Result<Vec<String>, RequestError> {
+        let truth = Self::from_request(request)?;
+        let text = checked_object(request)?;
+        let experiment = json::member(text, "experiment").map(RawValue::get).unwrap_or_default();
+        let max_duration = json::member(experiment, "max_duration");
+
+        let mut found = Vec::new();
+        for (name, header, request) in [
+            ("experiment", &self.experiment, &truth.experiment),
+            ("resources_needed", &self.resources_needed, &truth.resources_needed),
+        ] {
+            let (header, request) = (parsed(header.as_deref()), parsed(request.as_deref()));
+            differing_members(name, &header, &request, &mut found);
+        }
+        if differ(&parsed(self.time_added.as_deref()), &parsed(truth.time_added.as_deref())) {
+            found.push("time_added".to_owned());
+        }
+        // one client copies the lifetime from config.experimentLifetime, another from experiment.max_duration
+        let lifetime = parsed(self.experiment_lifetime.as_deref());
+        if differ(&lifetime, &parsed(truth.experiment_lifetime.as_deref())) && differ(&lifetime, &parsed(max_duration))
+        {
+            found.push("experiment_lifetime".to_owned());
+        }
+        Ok(found)
+    }
+}
+
+/// A Request's text, checked to be UTF-8 and one JSON object with nothing after it.
+pub(crate) fn checked_object(request: &[u8]) -> Result<&str, RequestError> {
+    let value: &RawValue = serde_json::from_slice(request)
+        .map_err(|error| RequestError::NotJson { line: error.line(), column: error.column() })?;
+    if value.get().starts_with('{') { Ok(value.get()) } else { Err(RequestError::NotAnObject) }
+}
+
+fn parsed(value: Option<&RawValue>) -> Value {
+    value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or(Value::Null)
+}
+
+fn differing_members(object: &str, header: &Value, request: &Value, found: &mut Vec<String>) {
+    let (Some(header), Some(request)) = (as_object(header), as_object(request)) else {
+        if differ(header, request) {
+            found.push(object.to_owned());
+        }
+        return;
+    };
+    let canonical = |name: &str| if name == "pthonver" { "pythonver".to_owned() } else { name.to_owned() };
+    for (name, value) in &header {
+        if name == "pthonver" && header.contains_key("pythonver") {
+            continue;
+        }
+        let name = canonical(name);
+        if differ(value, request.get(&name).unwrap_or(&Value::Null)) {
+            found.push(format!("{object}.{name}"));
+        }
+    }
+}
+
+/// An object's members; absent is an object without any.
+fn as_object(value: &Value) -> Option<serde_json::Map<String, Value>> {
+    match value {
+        Value::Object(members) => Some(members.clone()),
+        Value::Null => Some(serde_json::Map::new()),
+        _ => None,
+    }
+}
+
+fn differ(one: &Value, other: &Value) -> bool {
+    let is_default = |value: &Value| match value {
+        Value::Null => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    };
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() != other.as_f64(),
+        (Value::Null, other) | (other, Value::Null) => !is_default(other),
+        (one, other) => one != other,
+    }
+}

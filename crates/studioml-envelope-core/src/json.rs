@@ -1,0 +1,193 @@
+//! Strict reading of JSON objects: members with the text of their values, duplicates refused at every level.
+//!
+//! The attacker writes JSON that two parsers read differently: a duplicate member, of which Go and Python take the last and
+//! others the first, or nesting that makes a parser recurse until its stack ends.
+
+use core::{cell::RefCell, fmt};
+use std::collections::HashSet;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::MessageError;
+
+/// Deepest nesting accepted, counted over the whole text.
+const MAX_DEPTH: usize = 100;
+
+/// A member of an object: its name, unescaped, and its value as it stands.
+pub(crate) struct Member<'t> {
+    pub(crate) name: String,
+    pub(crate) value: &'t RawValue,
+}
+
+/// Reads the members of one object in order. Values are checked to be JSON, but not looked into.
+pub(crate) fn object_members<'t>(text: &'t str, what: &'static str) -> Result<Vec<Member<'t>>, MessageError> {
+    struct Members<'f>(&'f RefCell<Option<MessageError>>);
+
+    impl<'de> Visitor<'de> for Members<'_> {
+        type Value = Vec<Member<'de>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members: Vec<Member<'de>> = Vec::new();
+            let mut names = HashSet::new();
+            while let Some(name) = map.next_key::<String>()? {
+                if !names.insert(name.clone()) {
+                    return Err(fail(self.0, MessageError::DuplicateMember { name: shortened(&name) }));
+                }
+                members.push(Member { name, value: map.next_value()? });
+            }
+            Ok(members)
+        }
+    }
+
+    let failure = RefCell::new(None);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let members = deserializer.deserialize_map(Members(&failure)).and_then(|members| {
+        deserializer.end()?;
+        Ok(members)
+    });
+    members.map_err(|error| failure.take().unwrap_or_else(|| explained(&error, what)))
+}
+
+/// Checks that no object within `value` has a member twice and that nothing is nested too deep.
+///
+/// `depth` is how deep `value` itself stands.
+pub(crate) fn check_members_unique(value: &RawValue, depth: usize) -> Result<(), MessageError> {
+    let failure = RefCell::new(None);
+    let mut deserializer = serde_json::Deserializer::from_str(value.get());
+    Unique { failure: &failure, depth }
+        .deserialize(&mut deserializer)
+        .map_err(|error| failure.take().unwrap_or_else(|| explained(&error, "a value")))
+}
+
+/// A JSON value that is only walked through.
+#[derive(Clone, Copy)]
+struct Unique<'f> {
+    failure: &'f RefCell<Option<MessageError>>,
+    depth: usize,
+}
+
+impl Unique<'_> {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(fail(self.failure, MessageError::TooDeep));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Unique<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if names.contains(&name) {
+                return Err(fail(self.failure, MessageError::DuplicateMember { name: shortened(&name) }));
+            }
+            names.insert(name);
+            map.next_value_seed(inner)?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        while seq.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// The member `name` of the object in `text`, as it stands; `None` where it is missing or `null`, or `text` is no object.
+///
+/// The text has been checked before; where a name stands twice (a Request inside an envelope is taken as it is) the last
+/// counts, as it does for deployed runners.
+pub(crate) fn member<'t>(text: &'t str, name: &str) -> Option<&'t RawValue> {
+    struct Find<'n>(&'n str);
+
+    impl<'de> Visitor<'de> for Find<'_> {
+        type Value = Option<&'de RawValue>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            while let Some(name) = map.next_key::<String>()? {
+                if name == self.0 {
+                    found = Some(map.next_value()?);
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(found)
+        }
+    }
+
+    let found = serde_json::Deserializer::from_str(text).deserialize_map(Find(name)).ok()?;
+    found.filter(|value| value.get() != "null")
+}
+
+/// A value as a string, if it is one.
+pub(crate) fn as_string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// A name at no more than 64 characters, for an error.
+pub(crate) fn shortened(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+fn fail<E: serde::de::Error>(failure: &RefCell<Option<MessageError>>, error: MessageError) -> E {
+    failure.replace(Some(error));
+    E::custom("refused")
+}
+
+fn explained(error: &serde_json::Error, what: &'static str) -> MessageError {
+    match error.classify() {
+        serde_json::error::Category::Data => MessageError::NotAnObject { what },
+        _ => MessageError::NotJson { line: error.line(), column: error.column() },
+    }
+}

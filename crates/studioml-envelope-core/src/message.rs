@@ -1,0 +1,344 @@
+//! The message envelope (FORMAT §2): JSON around a payload string, read in place.
+//!
+//! Public all of it, and the attacker's to write. A text that two parsers could read differently is malformed: duplicate
+//! members at any level, and names that deployed Go, which folds case, would take for `message`, `payload`, `signature` or
+//! `fingerprint`.
+
+use core::ops::Range;
+
+use serde_json::value::RawValue;
+
+use crate::{
+    ClearTextError, Fingerprint, FingerprintClaim, FingerprintPolicy, MessageError, Payload, Policy, Provider,
+    Recipient, RequestError, SealError, SigningKey, TrustedSigner, UnauthenticatedHeaders, Verified, VerifyError,
+    headers::checked_object,
+    json::{self, Member},
+    payload::{seal_into, sealed_len},
+    verify::{MESSAGE_FINGERPRINT_FORM, find_signer},
+};
+
+/// A message envelope, parsed: nothing in it has been verified.
+///
+/// It borrows the caller's buffer, in which its payload will be opened. Headers, signature and fingerprint are copies;
+/// members that this version does not know are kept for [`to_json`](Self::to_json), numbers as the text they came as.
+#[derive(Debug)]
+pub struct Message<'a> {
+    payload: Payload<'a>,
+    signature: Option<String>,
+    fingerprint: Option<String>,
+    headers: UnauthenticatedHeaders,
+    kept: Kept,
+}
+
+/// What [`Message::to_json`] needs beside the payload: the members of the top level and of `message`, in their order.
+#[derive(Debug)]
+struct Kept {
+    around: Vec<(String, Option<Box<RawValue>>)>,
+    message: Vec<(String, Option<Box<RawValue>>)>,
+}
+
+/// The parts of a parsed envelope that do not borrow its text.
+struct Parts {
+    payload: Range<usize>,
+    /// The payload string where JSON escapes stood in it.
+    unescaped: Option<String>,
+    signature: Option<String>,
+    fingerprint: Option<String>,
+    headers: UnauthenticatedHeaders,
+    kept: Kept,
+}
+
+impl<'a> Message<'a> {
+    /// Parses an envelope in the caller's buffer. Trailing white space is allowed, as JSON allows it.
+    ///
+    /// `max_plaintext` is the largest plaintext in bytes that is let through. Memory: copies of everything but the payload
+    /// (and a copy of the payload where its JSON string has escapes). On success with such escapes the payload's place in
+    /// the buffer holds the unescaped text.
+    ///
+    /// # Errors
+    /// [`MessageError::NotAnEnvelope`] if there is no member `message` (a clear-text Request, perhaps: see
+    /// [`UnauthenticatedRequest`]); every other [`MessageError`] if it is malformed.
+    pub fn parse(json: &'a mut [u8], max_plaintext: usize) -> Result<Self, MessageError> {
+        let parts = read(json)?;
+        let Range { start, .. } = parts.payload;
+        let mut range = parts.payload;
+        if let Some(unescaped) = &parts.unescaped {
+            // unescaping never lengthens, so the text fits where its escaped form stood
+            range = start..start.saturating_add(unescaped.len());
+            let place = json.get_mut(range.clone()).ok_or(MessageError::PayloadMissing)?;
+            place.copy_from_slice(unescaped.as_bytes());
+        }
+        let payload = json.get_mut(range).ok_or(MessageError::PayloadMissing)?;
+        Ok(Self {
+            payload: Payload::parse(payload, max_plaintext)?,
+            signature: parts.signature,
+            fingerprint: parts.fingerprint,
+            headers: parts.headers,
+            kept: parts.kept,
+        })
+    }
+
+    /// The payload, its structure checked.
+    #[must_use]
+    pub const fn payload(&self) -> &Payload<'a> {
+        &self.payload
+    }
+
+    /// The member `signature` as it came: base64, unchecked. Absent, `null` and empty are all `None`.
+    #[must_use]
+    pub fn signature(&self) -> Option<&str> {
+        self.signature.as_deref()
+    }
+
+    /// The member `fingerprint` as it came, a claim. Absent, `null` and empty are all `None`.
+    #[must_use]
+    pub fn claimed_fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// The clear-text headers, which nobody has signed.
+    #[must_use]
+    pub const fn unauthenticated_headers(&self) -> &UnauthenticatedHeaders {
+        &self.headers
+    }
+
+    /// Verifies the signature under the keys held for the queue, and the claimed fingerprint under the policy.
+    ///
+    /// # Errors
+    /// [`VerifyError`]. An unsigned message is refused, whatever the policy.
+    pub fn verify<S: AsRef<TrustedSigner>>(self, trusted: &[S], policy: &Policy) -> Result<Verified<'a>, VerifyError> {
+        if trusted.is_empty() {
+            return Err(VerifyError::NoKey);
+        }
+        let signature = self.signature.as_deref().ok_or(VerifyError::Unsigned)?;
+        let claimed = self.fingerprint.as_deref().map(str::parse::<Fingerprint>);
+        let hint = claimed.as_ref().and_then(|parsed| parsed.as_ref().ok());
+        let signer = find_signer(self.payload.as_bytes(), signature, hint, trusted)?;
+
+        let claim = match &claimed {
+            None => FingerprintClaim::Missing,
+            Some(Ok(fingerprint)) if signer.is_named_by(fingerprint) => FingerprintClaim::Matches,
+            Some(_) => FingerprintClaim::Differs,
+        };
+        match (claim, policy.fingerprint) {
+            (FingerprintClaim::Missing, FingerprintPolicy::Refuse) => Err(VerifyError::FingerprintMissing),
+            (FingerprintClaim::Differs, FingerprintPolicy::Refuse) => Err(VerifyError::FingerprintMismatch),
+            _ => Ok(Verified::new(self.payload, signer, claim)),
+        }
+    }
+
+    /// Gives up the envelope for its payload, to be opened without a signature check.
+    #[must_use]
+    pub fn into_payload_unverified(self) -> Payload<'a> {
+        self.payload
+    }
+
+    /// The message as JSON again: every member as it came, those this version does not know included.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.payload.as_bytes().len().saturating_add(1024));
+        let message = |out: &mut Vec<u8>| {
+            put_object(out, &self.kept.message, |out| {
+                out.push(b'"');
+                out.extend_from_slice(self.payload.as_bytes()); // base64 and a comma: nothing to escape
+                out.push(b'"');
+            });
+        };
+        put_object(&mut out, &self.kept.around, message);
+        out
+    }
+}
+
+/// Writes an object; the one member without a value of its own is written by `inner`.
+fn put_object(out: &mut Vec<u8>, members: &[(String, Option<Box<RawValue>>)], inner: impl Fn(&mut Vec<u8>)) {
+    out.push(b'{');
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(serde_json::Value::from(name.as_str()).to_string().as_bytes());
+        out.push(b':');
+        match value {
+            Some(value) => out.extend_from_slice(value.get().as_bytes()),
+            None => inner(out),
+        }
+    }
+    out.push(b'}');
+}
+
+/// Reads everything out of an envelope's text.
+fn read(json: &[u8]) -> Result<Parts, MessageError> {
+    let text = core::str::from_utf8(json).map_err(|error| not_utf8(json, error.valid_up_to()))?;
+    let around = json::object_members(text, "the top level")?;
+    refuse_case_variants(&around, &["message"])?;
+    let message = around.iter().find(|member| member.name == "message").ok_or(MessageError::NotAnEnvelope)?;
+    let members = json::object_members(message.value.get(), "\"message\"")?;
+    refuse_case_variants(&members, &["payload", "signature", "fingerprint"])?;
+    for (member, depth) in around
+        .iter()
+        .filter(|member| member.name != "message")
+        .map(|member| (member, 1))
+        .chain(members.iter().filter(|member| member.name != "payload").map(|member| (member, 2)))
+    {
+        json::check_members_unique(member.value, depth)?;
+    }
+
+    let find = |name| members.iter().find(|member| member.name == name).map(|member| member.value);
+    let payload = find("payload").ok_or(MessageError::PayloadMissing)?;
+    let quoted = payload.get();
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or(MessageError::NotAString { member: "payload" })?;
+    let unescaped = if memchr::memchr(b'\\', inner.as_bytes()).is_some() {
+        Some(json::as_string(payload).ok_or(MessageError::NotAString { member: "payload" })?)
+    } else {
+        None
+    };
+    // where the string stands in the text it was borrowed from
+    let start = (inner.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+
+    let optional_string = |member: &'static str| -> Result<Option<String>, MessageError> {
+        match find(member) {
+            None => Ok(None),
+            Some(value) if value.get() == "null" => Ok(None),
+            Some(value) => {
+                let text = json::as_string(value).ok_or(MessageError::NotAString { member })?;
+                Ok(Some(text).filter(|text| !text.is_empty()))
+            }
+        }
+    };
+    Ok(Parts {
+        payload: start..start.saturating_add(inner.len()),
+        unescaped,
+        signature: optional_string("signature")?,
+        fingerprint: optional_string("fingerprint")?,
+        headers: UnauthenticatedHeaders::from_members(
+            members.iter().map(|member| (member.name.as_str(), member.value)),
+        ),
+        kept: Kept { around: keep(&around, "message"), message: keep(&members, "payload") },
+    })
+}
+
+/// Copies the members, all but the value of the one that is written afresh.
+fn keep(members: &[Member<'_>], without: &str) -> Vec<(String, Option<Box<RawValue>>)> {
+    members
+        .iter()
+        .map(|member| (member.name.clone(), (member.name != without).then(|| member.value.to_owned())))
+        .collect()
+}
+
+/// Refuses names that Go's `encoding/json` takes for one of `meant`: it folds case as Unicode does, where the long s
+/// (U+017F) is an s and the Kelvin sign (U+212A) a k.
+fn refuse_case_variants(members: &[Member<'_>], meant: &[&'static str]) -> Result<(), MessageError> {
+    for member in members {
+        let folded: String = member
+            .name
+            .chars()
+            .map(|c| match c {
+                '\u{17f}' => 's',
+                '\u{212a}' => 'k',
+                c => c.to_ascii_lowercase(),
+            })
+            .collect();
+        if let Some(means) = meant.iter().find(|means| **means == folded && **means != member.name) {
+            return Err(MessageError::CaseVariant { name: json::shortened(&member.name), means });
+        }
+    }
+    Ok(())
+}
+
+fn not_utf8(json: &[u8], at: usize) -> MessageError {
+    let before = json.get(..at).unwrap_or_default();
+    let line = before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count().saturating_add(1);
+    MessageError::NotJson { line, column }
+}
+
+/// Writes an envelope: seals `plaintext` for `recipient` and, with `signer`, signs the payload string.
+///
+/// The payload is sealed straight into the JSON text: one allocation of its size. Headers come first, as clients write
+/// them, then `payload`, `signature` and `fingerprint`. Without a signer the message will be refused by everybody who
+/// checks; [`crate::VerifyError::Unsigned`] is what they say.
+///
+/// # Errors
+/// [`SealError`].
+pub fn seal_envelope(
+    provider: &Provider,
+    recipient: &dyn Recipient,
+    signer: Option<&dyn SigningKey>,
+    headers: &UnauthenticatedHeaders,
+    plaintext: &[u8],
+    max_plaintext: usize,
+) -> Result<Vec<u8>, SealError> {
+    let mut before = String::from("{\"message\":{");
+    for (name, value) in headers.members() {
+        before.push_str(&format!("\"{name}\":{value},"));
+    }
+    before.push_str("\"payload\":\"");
+    let too_large = SealError::TooLarge { found: plaintext.len(), maximum: max_plaintext };
+    let payload_len = sealed_len(recipient.wrapped_len(), plaintext.len()).ok_or(too_large)?;
+    let end = before.len().saturating_add(payload_len);
+
+    // room for `signature` and `fingerprint` too, so that the text is never moved
+    const ROOM_AFTER: usize = 256;
+    let mut out = vec![0; end.saturating_add(ROOM_AFTER)];
+    out.truncate(end);
+    let (front, payload) = out.split_at_mut_checked(before.len()).ok_or(SealError::OutputLength)?;
+    front.copy_from_slice(before.as_bytes());
+    seal_into(provider, recipient, plaintext, max_plaintext, payload)?;
+
+    let mut after = String::from("\"");
+    if let Some(signer) = signer {
+        let signature = signer.sign(payload, provider.random)?.to_base64();
+        let fingerprint = Fingerprint::of(&(*signer.public_key()).into(), MESSAGE_FINGERPRINT_FORM, provider.digest);
+        after.push_str(&format!(",\"signature\":\"{signature}\",\"fingerprint\":\"{fingerprint}\""));
+    }
+    after.push_str("}}");
+    out.extend_from_slice(after.as_bytes());
+    Ok(out)
+}
+
+/// A clear-text Request: a JSON object without a member `message`, which anybody who can write to the queue can have made.
+pub struct UnauthenticatedRequest<'p> {
+    json: &'p [u8],
+}
+
+impl<'p> UnauthenticatedRequest<'p> {
+    /// Lets a clear-text Request through, if the policy allows it and no signing key is assigned to the queue ("once a key
+    /// has been assigned messages must have a valid signature").
+    ///
+    /// # Errors
+    /// [`ClearTextError`]; the policy is asked before the text is looked at.
+    pub fn admit(json: &'p [u8], policy: &Policy, queue_has_key: bool) -> Result<Self, ClearTextError> {
+        if queue_has_key {
+            return Err(ClearTextError::QueueHasKey);
+        }
+        if !policy.clear_text_messages {
+            return Err(ClearTextError::NotAllowed);
+        }
+        let text = checked_object(json)?;
+        let members = json::object_members(text, "the top level").map_err(|_| RequestError::NotAnObject)?;
+        if members.iter().any(|member| member.name.eq_ignore_ascii_case("message")) {
+            return Err(RequestError::NotAnObject.into());
+        }
+        for member in ["experiment", "config"] {
+            if json::member(text, member).is_none() {
+                return Err(RequestError::Missing { member }.into());
+            }
+        }
+        Ok(Self { json })
+    }
+
+    /// The Request as it came. The name is the warning.
+    #[must_use]
+    pub const fn unauthenticated_json(&self) -> &'p [u8] {
+        self.json
+    }
+}
+
+impl core::fmt::Debug for UnauthenticatedRequest<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "UnauthenticatedRequest({} bytes)", self.json.len())
+    }
+}

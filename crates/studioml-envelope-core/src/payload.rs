@@ -1,0 +1,373 @@
+//! The payload string (FORMAT §1): `b64(wrapped_key) "," b64(nonce || tag || ciphertext)`, sealed in one pass and opened
+//! in place.
+//!
+//! Secret here: the session key and the plaintext. Public: everything in the string, and every length. The attacker can
+//! change any byte of the string and sees whether, and how, it was refused. So whatever is public is checked first and
+//! named exactly, and whatever depends on a key ends in the one [`OpenError::CannotOpen`].
+
+use base64::Engine as _;
+use zeroize::Zeroize;
+
+use crate::{
+    Identity, OpenError, PayloadError, Provider, RandomError, Recipient, SealError, SessionKey, WrapError,
+    encoding::BASE64,
+    role::{Nonce, Tag},
+};
+
+/// The largest plaintext accepted where nothing else is configured: 256 MiB.
+pub const DEFAULT_MAX_PLAINTEXT: usize = 256 << 20;
+
+/// Bytes of a nonce and a tag, which stand before the ciphertext in the second field.
+const BOX_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
+const NONCE_LEN: usize = 24;
+const TAG_LEN: usize = 16;
+/// Fewest and most bytes of a wrapped key that the parser lets through: RSA of 2048 and of 8192 bits.
+const MIN_WRAPPED_KEY: usize = 256;
+const MAX_WRAPPED_KEY: usize = 1024;
+
+/// Length in bytes of the payload string that sealing `plaintext_len` bytes for a recipient gives.
+///
+/// `wrapped_len` is the recipient's [`Recipient::wrapped_len`]. `None` if it does not fit `usize`.
+#[must_use]
+pub fn sealed_len(wrapped_len: usize, plaintext_len: usize) -> Option<usize> {
+    let boxed = plaintext_len.checked_add(BOX_OVERHEAD)?;
+    base64_len(wrapped_len)?.checked_add(1)?.checked_add(base64_len(boxed)?)
+}
+
+fn base64_len(bytes: usize) -> Option<usize> {
+    bytes.div_ceil(3).checked_mul(4)
+}
+
+/// Seals `plaintext` for `recipient` and returns the payload string, ASCII.
+///
+/// One pass and one allocation: the ciphertext is produced in pieces that stay in the first-level cache and encoded
+/// straight into the output. `max_plaintext` is the largest plaintext in bytes that the receiving side will accept.
+///
+/// # Errors
+/// [`SealError::TooLarge`], or [`SealError::Random`] / [`SealError::Wrap`] if a library failed.
+pub fn seal(
+    provider: &Provider,
+    recipient: &dyn Recipient,
+    plaintext: &[u8],
+    max_plaintext: usize,
+) -> Result<Vec<u8>, SealError> {
+    let too_large = SealError::TooLarge { found: plaintext.len(), maximum: max_plaintext };
+    let length = sealed_len(recipient.wrapped_len(), plaintext.len()).ok_or(too_large)?;
+    let mut out = vec![0; length];
+    seal_into(provider, recipient, plaintext, max_plaintext, &mut out)?;
+    Ok(out)
+}
+
+/// Seals `plaintext` into `out`, whose length is what [`sealed_len`] says.
+///
+/// # Errors
+/// As for [`seal`]; [`SealError::OutputLength`] if `out` has another length. `out` must not be used then.
+pub fn seal_into(
+    provider: &Provider,
+    recipient: &dyn Recipient,
+    plaintext: &[u8],
+    max_plaintext: usize,
+    out: &mut [u8],
+) -> Result<(), SealError> {
+    if plaintext.len() > max_plaintext {
+        return Err(SealError::TooLarge { found: plaintext.len(), maximum: max_plaintext });
+    }
+    let wrapped_len = recipient.wrapped_len();
+    if Some(out.len()) != sealed_len(wrapped_len, plaintext.len()) {
+        return Err(SealError::OutputLength);
+    }
+    let key_field_len = base64_len(wrapped_len).ok_or(SealError::OutputLength)?;
+    let (key_field, rest) = out.split_at_mut_checked(key_field_len).ok_or(SealError::OutputLength)?;
+    let (comma, box_field) = rest.split_first_mut().ok_or(SealError::OutputLength)?;
+    *comma = b',';
+
+    // Secret: the session key. It exists on this stack frame only and is wiped when the function returns.
+    let mut session_key = SessionKey::from_bytes([0; SessionKey::LEN]);
+    provider.random.fill(session_key.expose_secret_mut())?;
+    // Public. 192 random bits never repeat by chance, and the key is fresh besides.
+    let mut nonce: Nonce = [0; NONCE_LEN];
+    provider.random.fill(&mut nonce)?;
+
+    let mut writer = BoxWriter::new(box_field);
+    let tag = provider.secret_box.seal_chunks(&session_key, &nonce, plaintext, &mut |piece| writer.push(piece));
+    writer.finish(&nonce, &tag)?;
+
+    let mut wrapped = [0; MAX_WRAPPED_KEY];
+    let wrapped = wrapped.get_mut(..wrapped_len).ok_or(WrapError)?;
+    recipient.wrap(&session_key, provider.random, wrapped)?;
+    BASE64.encode_slice(wrapped, key_field).map_err(|_| SealError::OutputLength)?;
+    Ok(())
+}
+
+/// Encodes `nonce || tag || ciphertext` as it comes, although the tag comes last.
+///
+/// Base64 works on groups of 3 bytes, and 40 bytes stand before the ciphertext: 13 whole groups, and a 14th that holds the
+/// last byte of the tag and the first two of the ciphertext. Those 56 characters are written at the end; the rest of the
+/// ciphertext is encoded on the way, with up to two bytes carried from piece to piece.
+struct BoxWriter<'o> {
+    /// The first 56 characters, or all of a field that is shorter.
+    head: &'o mut [u8],
+    /// What is not written yet.
+    rest: &'o mut [u8],
+    /// The first two bytes of the ciphertext.
+    first: Carry<2>,
+    /// Bytes of a group that is not complete yet.
+    carry: Carry<3>,
+    /// The part handed out more than it was given: a part that breaks its contract must not pass in silence.
+    overrun: bool,
+}
+
+/// Up to `N` bytes.
+struct Carry<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Carry<N> {
+    const fn new() -> Self {
+        Self { bytes: [0; N], len: 0 }
+    }
+
+    /// Takes bytes off the front of `piece` until it is full.
+    fn fill_from<'p>(&mut self, mut piece: &'p [u8]) -> &'p [u8] {
+        while let (Some(free), [first, rest @ ..]) = (self.bytes.get_mut(self.len), piece) {
+            *free = *first;
+            self.len += 1;
+            piece = rest;
+        }
+        piece
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl<'o> BoxWriter<'o> {
+    /// Characters that wait for the tag: the 14 groups of nonce, tag and two bytes of ciphertext.
+    const HEAD: usize = (BOX_OVERHEAD + 2).div_ceil(3) * 4;
+
+    fn new(field: &'o mut [u8]) -> Self {
+        let head = field.len().min(Self::HEAD);
+        let (head, rest) = field.split_at_mut(head);
+        Self { head, rest, first: Carry::new(), carry: Carry::new(), overrun: false }
+    }
+
+    fn push(&mut self, piece: &[u8]) {
+        let piece = self.first.fill_from(piece);
+        let piece = if self.carry.len == 0 { piece } else { self.carry.fill_from(piece) };
+        if self.carry.len == 3 {
+            let group = self.carry.bytes;
+            self.carry.len = 0;
+            self.encode(&group);
+        }
+        let whole = piece.len() / 3 * 3;
+        let (groups, remainder) = piece.split_at(whole);
+        if !groups.is_empty() {
+            self.encode(groups);
+        }
+        self.carry.fill_from(remainder);
+    }
+
+    fn encode(&mut self, bytes: &[u8]) {
+        let rest = core::mem::take(&mut self.rest);
+        match BASE64.encode_slice(bytes, rest) {
+            Ok(written) => self.rest = rest.get_mut(written..).unwrap_or_default(),
+            Err(_) => self.overrun = true,
+        }
+    }
+
+    fn finish(mut self, nonce: &Nonce, tag: &Tag) -> Result<(), SealError> {
+        if self.carry.len > 0 {
+            let last = self.carry.bytes;
+            let len = self.carry.len;
+            self.encode(last.get(..len).unwrap_or_default());
+        }
+        let mut head = Carry::<{ BOX_OVERHEAD + 2 }>::new();
+        for part in [nonce.as_slice(), tag, self.first.as_slice()] {
+            head.fill_from(part);
+        }
+        let written = BASE64.encode_slice(head.as_slice(), &mut *self.head).ok();
+        if self.overrun || !self.rest.is_empty() || written != Some(self.head.len()) {
+            return Err(SealError::OutputLength);
+        }
+        Ok(())
+    }
+}
+
+/// A payload string whose public structure has been checked, and nothing else: neither signature nor base64 nor key.
+///
+/// It borrows the caller's buffer, in which it will be opened.
+pub struct Payload<'a> {
+    text: &'a mut [u8],
+    comma: usize,
+    wrapped_key_len: usize,
+    box_len: usize,
+}
+
+impl<'a> Payload<'a> {
+    /// Splits a payload string into its two fields and checks their lengths. Costs one look at each byte.
+    ///
+    /// `max_plaintext` is the largest plaintext in bytes that is let through.
+    ///
+    /// # Errors
+    /// [`PayloadError`]; base64 is looked at in detail only after the signature.
+    pub fn parse(text: &'a mut [u8], max_plaintext: usize) -> Result<Self, PayloadError> {
+        if text.starts_with(b"studioml.") {
+            return Err(PayloadError::UnsupportedVersion);
+        }
+        let mut commas = memchr::memchr_iter(b',', text);
+        let comma = commas.next().ok_or(PayloadError::Fields { fields: 1 })?;
+        if commas.next().is_some() {
+            return Err(PayloadError::Fields { fields: 3 });
+        }
+        let (key_field, rest) = text.split_at_checked(comma).unwrap_or_default();
+        let box_field = rest.get(1..).unwrap_or_default();
+        let wrapped_key_len = decoded_len(key_field, "wrapped key")?;
+        if !(MIN_WRAPPED_KEY..=MAX_WRAPPED_KEY).contains(&wrapped_key_len) {
+            return Err(PayloadError::WrappedKeyLength { found: wrapped_key_len });
+        }
+        let box_len = decoded_len(box_field, "box")?;
+        let plaintext_len = box_len.checked_sub(BOX_OVERHEAD).ok_or(PayloadError::BoxLength { found: box_len })?;
+        if plaintext_len > max_plaintext {
+            return Err(PayloadError::TooLarge { found: plaintext_len, maximum: max_plaintext });
+        }
+        Ok(Self { text, comma, wrapped_key_len, box_len })
+    }
+
+    /// The payload string: what is signed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text
+    }
+
+    /// Length of the wrapped key in bytes: that of the recipient's modulus.
+    #[must_use]
+    pub const fn wrapped_key_len(&self) -> usize {
+        self.wrapped_key_len
+    }
+
+    /// Length of the plaintext in bytes.
+    #[must_use]
+    pub const fn plaintext_len(&self) -> usize {
+        self.box_len.saturating_sub(BOX_OVERHEAD)
+    }
+
+    /// Opens the payload in its own buffer: base64, unwrap, MAC, and only then decryption.
+    ///
+    /// On failure the buffer holds zeros where the box was.
+    pub(crate) fn open_in_place<I: AsRef<dyn Identity>>(
+        self,
+        provider: &Provider,
+        identities: &[I],
+    ) -> Result<&'a mut [u8], OpenError> {
+        // Which keys come into question is decided by length, which is public, before any base64 is decoded.
+        let length = self.wrapped_key_len;
+        let fitting = || identities.iter().map(AsRef::as_ref).filter(move |identity| identity.wrapped_len() == length);
+        if fitting().next().is_none() {
+            return Err(OpenError::NoKeyOfLength { found: length });
+        }
+        let (key_field, rest) = self.text.split_at_mut_checked(self.comma).unwrap_or_default();
+        let box_field = rest.get_mut(1..).unwrap_or_default();
+
+        let mut wrapped = [0; MAX_WRAPPED_KEY];
+        let decoded = BASE64.decode_slice(key_field, &mut wrapped).map_err(|error| malformed("wrapped key", &error))?;
+        let wrapped = wrapped.get(..decoded).unwrap_or_default();
+        let boxed = decode_in_place(box_field).map_err(|offset| PayloadError::Base64 { field: "box", offset })?;
+
+        let session_key = unwrap_or_substitute(provider, fitting(), wrapped)?;
+        open_box(provider, &session_key, boxed)
+    }
+}
+
+impl core::fmt::Debug for Payload<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Payload({} bytes of text)", self.text.len())
+    }
+}
+
+/// Unwraps with each key in turn until one gives a session key; a random key where none does.
+///
+/// Against Manger: the substitute is drawn before the unwrap, whatever comes of it, and chosen without a branch, so that a
+/// failed unwrap runs into the same MAC check as a good one and leaves by the same exit. Which of several keys fits is
+/// public (it is a property of the message and of public keys), so the loop may stop at the first that does.
+fn unwrap_or_substitute<'i>(
+    provider: &Provider,
+    identities: impl Iterator<Item = &'i (dyn Identity + 'static)>,
+    wrapped: &[u8],
+) -> Result<SessionKey, RandomError> {
+    let mut session_key = SessionKey::from_bytes([0; SessionKey::LEN]);
+    provider.random.fill(session_key.expose_secret_mut())?;
+    for identity in identities {
+        let unwrapped = identity.unwrap(wrapped, provider.random);
+        let found = unwrapped.found();
+        unwrapped.select_into(&mut session_key);
+        if found {
+            break;
+        }
+    }
+    Ok(session_key)
+}
+
+/// The one exit: checks the MAC over `nonce || tag || ciphertext` and decrypts in place, or wipes and says "cannot open".
+fn open_box<'b>(provider: &Provider, session_key: &SessionKey, boxed: &'b mut [u8]) -> Result<&'b mut [u8], OpenError> {
+    let cannot_open = Err(OpenError::CannotOpen);
+    let Some((nonce, rest)) = boxed.split_first_chunk_mut::<NONCE_LEN>() else { return cannot_open };
+    let Some((tag, text)) = rest.split_first_chunk_mut::<TAG_LEN>() else { return cannot_open };
+    match provider.secret_box.open_in_place(session_key, nonce, tag, text) {
+        Ok(()) => Ok(text),
+        Err(_) => {
+            text.zeroize();
+            cannot_open
+        }
+    }
+}
+
+/// Bytes that a field of canonical base64 decodes to, from its length and its padding.
+fn decoded_len(field: &[u8], name: &'static str) -> Result<usize, PayloadError> {
+    if field.is_empty() {
+        return Ok(0);
+    }
+    if !field.len().is_multiple_of(4) {
+        return Err(PayloadError::Base64 { field: name, offset: field.len() });
+    }
+    let padding = field.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+    Ok(field.len() / 4 * 3 - padding)
+}
+
+/// Decodes a field of canonical base64 within itself; gives the decoded front part, or the offset of what is wrong.
+///
+/// The output never overtakes the input: 3 bytes for 4. Pieces go through a stack buffer because the decoder wants
+/// separate input and output; 12 KiB of it stay in the first-level cache.
+fn decode_in_place(field: &mut [u8]) -> Result<&mut [u8], usize> {
+    const PIECE: usize = 16 * 1024;
+    let mut scratch = [0; PIECE / 4 * 3];
+    let (mut read, mut written) = (0, 0);
+    while read < field.len() {
+        let end = field.len().min(read + PIECE);
+        let piece = field.get(read..end).unwrap_or_default();
+        let decoded = BASE64.decode_slice(piece, &mut scratch).map_err(|error| read + offset_of(&error))?;
+        // padding may stand only at the very end; the decoder accepts it at the end of each piece
+        if end < field.len() && decoded != scratch.len() {
+            return Err(end - 1);
+        }
+        let bytes = scratch.get(..decoded).unwrap_or_default();
+        field.get_mut(written..written + decoded).ok_or(written)?.copy_from_slice(bytes);
+        (read, written) = (end, written + decoded);
+    }
+    field.get_mut(..written).ok_or(written)
+}
+
+fn malformed(field: &'static str, error: &base64::DecodeSliceError) -> PayloadError {
+    PayloadError::Base64 { field, offset: offset_of(error) }
+}
+
+fn offset_of(error: &base64::DecodeSliceError) -> usize {
+    use base64::{DecodeError, DecodeSliceError};
+    match error {
+        DecodeSliceError::DecodeError(
+            DecodeError::InvalidByte(offset, _) | DecodeError::InvalidLastSymbol { offset, .. },
+        ) => *offset,
+        _ => 0, // length and padding concern the field as a whole
+    }
+}
