@@ -1,3 +1,56 @@
-//! Development tasks.
+//! Development tasks of StudioML Envelope, run as `cargo xtask <verb>`.
+//!
+//! One module per verb. What needs the crypto crates is run as a cargo subprocess, so that this program builds in
+//! seconds and can report on a tree that does not compile.
 #![forbid(unsafe_code)]
-fn main() {}
+#![deny(missing_docs)]
+
+mod layers;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+/// Development tasks of StudioML Envelope.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Layers(layers::Args),
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    let workspace = Workspace::load()?;
+    match cli.verb {
+        Verb::Layers(args) => layers::run(&args, &workspace),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
