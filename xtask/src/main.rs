@@ -6,6 +6,8 @@
 #![deny(missing_docs)]
 
 mod layers;
+mod process;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,12 +27,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Test(test::Args),
     Layers(layers::Args),
 }
 
 fn main() -> ExitCode {
     match dispatch(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -38,11 +41,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<()> {
+fn dispatch(cli: Cli) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     match cli.verb {
-        Verb::Layers(args) => layers::run(&args, &workspace),
+        Verb::Test(args) => return test::run(&args, &workspace),
+        Verb::Layers(args) => layers::run(&args, &workspace)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -22,6 +22,11 @@ impl Workspace {
         self.metadata.workspace_root.as_std_path()
     }
 
+    /// Cargo's target folder, wherever the environment or configuration puts it.
+    pub fn target(&self) -> &Path {
+        self.metadata.target_directory.as_std_path()
+    }
+
     /// The packages of the workspace.
     pub fn members(&self) -> impl Iterator<Item = &Package> {
         self.metadata.packages.iter()
