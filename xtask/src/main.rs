@@ -5,9 +5,12 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod features;
 mod layers;
+mod msrv;
 mod process;
 mod test;
+mod tool;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,6 +32,9 @@ struct Cli {
 enum Verb {
     Test(test::Args),
     Layers(layers::Args),
+    Features(features::Args),
+    Msrv(msrv::Args),
+    Tool(tool::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +52,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.verb {
         Verb::Test(args) => return test::run(&args, &workspace),
         Verb::Layers(args) => layers::run(&args, &workspace)?,
+        Verb::Features(args) => features::run(&args, &workspace)?,
+        Verb::Msrv(args) => msrv::run(&args, &workspace)?,
+        Verb::Tool(args) => tool::run(&args, &workspace)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@
 
 mod imports;
 mod manifests;
-mod plan;
+pub mod plan;
 mod sources;
 
 use std::fmt;
