@@ -4,7 +4,7 @@ use core::fmt;
 
 use subtle::ConstantTimeEq;
 
-use crate::{KeyError, SecretBytes};
+use crate::{KeyError, SecretBytes, secret::is_below_be};
 
 /// n, the order of P-256, big-endian (SP 800-186 §3.2.1.3).
 pub(crate) const P256_ORDER: [u8; 32] = [
@@ -216,13 +216,8 @@ impl P256PrivateKey {
             expected: Self::LEN,
             found: scalar.len(),
         })?;
-        // scalar − n borrows exactly if scalar < n
-        let (any_bit, borrow) =
-            bytes.iter().zip(&P256_ORDER).rev().fold((0_u8, 0_u16), |(any_bit, borrow), (digit, limit)| {
-                let difference = u16::from(*digit).wrapping_sub(u16::from(*limit)).wrapping_sub(borrow);
-                (any_bit | digit, difference >> 15)
-            });
-        let in_range = !any_bit.ct_eq(&0) & !borrow.ct_eq(&0);
+        let any_bit = bytes.iter().fold(0, |bits, digit| bits | digit);
+        let in_range = !any_bit.ct_eq(&0) & is_below_be(bytes, &P256_ORDER);
         if in_range.into() { Ok(bytes) } else { Err(KeyError::ScalarOutOfRange) }
     }
 

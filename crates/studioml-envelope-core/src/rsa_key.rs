@@ -10,7 +10,7 @@ use pkcs8::PrivateKeyInfoRef;
 use spki::{AlgorithmIdentifierRef, ObjectIdentifier};
 use zeroize::Zeroize;
 
-use crate::{KeyError, SecretBytes, encoding::strip_leading_zeros};
+use crate::{KeyError, SecretBytes, encoding::strip_leading_zeros, secret::is_below_be};
 
 /// `rsaEncryption` (RFC 8017 appendix A.1).
 pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -36,8 +36,7 @@ impl RsaPublicKey {
     /// [`KeyError::ModulusSize`], [`KeyError::ModulusEven`] or [`KeyError::PublicExponent`].
     pub fn new(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
         let modulus = strip_leading_zeros(modulus);
-        let spare = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-        let bits = modulus.len().saturating_mul(8).saturating_sub(spare);
+        let bits = bit_length(modulus);
         if !(Self::MIN_BITS..=Self::MAX_BITS).contains(&bits) || !bits.is_multiple_of(8) {
             return Err(KeyError::ModulusSize { bits });
         }
@@ -216,6 +215,20 @@ impl RsaPrivateKey {
         Ok(SecretBytes::new(der))
     }
 
+    /// Checks what libraries disagree about in a private key whose numbers satisfy all equations: `d` must be below `n`
+    /// (RFC 8017 §3.2), and neither prime longer than half of `n` (FIPS 186-5 §A.1.1). Adapters ask this when they load a key.
+    ///
+    /// # Errors
+    /// [`KeyError::Inconsistent`].
+    pub fn check_ranges(&self) -> Result<(), KeyError> {
+        let half = self.public.bits() / 2;
+        self.with_numbers(|numbers| {
+            let balanced = [numbers.prime_p, numbers.prime_q].iter().all(|prime| bit_length(prime) <= half);
+            let reduced = is_below_be(numbers.private_exponent, &self.public.modulus);
+            if balanced && reduced.into() { Ok(()) } else { Err(KeyError::Inconsistent) }
+        })
+    }
+
     /// Hands the numbers to `with`, borrowed from the key's own storage.
     ///
     /// # Errors
@@ -242,6 +255,48 @@ impl fmt::Debug for RsaPrivateKey {
     }
 }
 
+/// The length in bits of big-endian digits without leading zeros.
+fn bit_length(digits: &[u8]) -> usize {
+    let spare = digits.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    digits.len().saturating_mul(8).saturating_sub(spare)
+}
+
 fn decode_pkcs1(der: &[u8]) -> Result<pkcs1::RsaPrivateKeyRef<'_>, KeyError> {
     pkcs1::RsaPrivateKeyRef::from_der(der).map_err(|_| KeyError::Encoding { structure: "RSAPrivateKey" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key of 2048 bits whose numbers are as large as given and satisfy nothing else.
+    fn key(private_exponent: &[u8], prime_p: &[u8], prime_q: &[u8]) -> RsaPrivateKey {
+        let public = RsaPublicKey::new(&[0xab; 256], &[3]).unwrap();
+        let numbers = RsaPrivateNumbers {
+            private_exponent,
+            prime_p,
+            prime_q,
+            exponent_p: &[1],
+            exponent_q: &[1],
+            coefficient: &[1],
+        };
+        RsaPrivateKey::new(public, &numbers).unwrap()
+    }
+
+    #[test]
+    fn a_private_exponent_is_below_the_modulus_and_primes_are_balanced() {
+        let prime = [0xff; 128];
+        let longer = [&[1][..], &prime].concat();
+        let mut below = [0xab; 256];
+        below[255] -= 1;
+        for good in [&below[..], &[0xab; 255], &[3]] {
+            assert_eq!(key(good, &prime, &prime).check_ranges(), Ok(()));
+        }
+        for bad in [&[0xab; 256][..], &[0xac; 256], &[1; 257]] {
+            assert_eq!(key(bad, &prime, &prime).check_ranges(), Err(KeyError::Inconsistent));
+        }
+        for (p, q) in [(&prime[..], &longer[..]), (&longer[..], &prime[..])] {
+            assert_eq!(key(&[3], p, q).check_ranges(), Err(KeyError::Inconsistent));
+        }
+    }
 }

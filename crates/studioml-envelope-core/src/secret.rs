@@ -3,9 +3,9 @@
 //! The attacker of this module is whoever reads logs, error reports, swap or a core dump. Nothing here compares, prints or
 //! copies a secret on its own account; comparisons go through [`subtle`].
 
-use core::fmt;
+use core::{fmt, iter::repeat};
 
-use subtle::{Choice, ConditionallySelectable};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The 32-byte key of one message's SecretBox: random, fresh for every message, never stored.
@@ -163,4 +163,16 @@ impl fmt::Debug for Unwrapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Unwrapped(..)")
     }
+}
+
+/// Whether a secret big-endian number is below a limit of the same length or longer, without a branch on its digits.
+///
+/// A number of more digits than the limit is not below it, leading zeros or not.
+pub(crate) fn is_below_be(number: &[u8], limit: &[u8]) -> Choice {
+    // number − limit borrows exactly if number < limit
+    let digits = number.iter().rev().chain(repeat(&0)).zip(limit.iter().rev());
+    let borrow = digits.fold(0_u16, |borrow, (digit, limit)| {
+        u16::from(*digit).wrapping_sub(u16::from(*limit)).wrapping_sub(borrow) >> 15
+    });
+    borrow.ct_eq(&1) & Choice::from(u8::from(number.len() <= limit.len()))
 }
