@@ -67,3 +67,21 @@ const VERSION: &str = "1.19.0";
 
 /// Who every part here is.
 const IMPLEMENTATION: Implementation = Implementation { library: "aws-lc-rs", version: VERSION, path: "" };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use studioml_envelope_core::Part;
+
+    #[test]
+    fn every_part_names_the_library_and_the_version_in_the_lock_file() {
+        let lock = include_str!("../../../Cargo.lock");
+        let parts: [&dyn Part; 10] =
+            [&RANDOM, &DIGEST, &KEY_WRAP, &KEY_UNWRAP, &SIGN, &VERIFY, &AGREE, &AGREE_STATIC, &AEAD, &KDF];
+        for part in parts {
+            let Implementation { library, version, path } = part.implementation();
+            assert_eq!((library, path), ("aws-lc-rs", ""));
+            assert!(lock.contains(&format!("name = \"{library}\"\nversion = \"{version}\"\n")));
+        }
+    }
+}

@@ -79,7 +79,8 @@ impl Part for AwsLcKeyUnwrap {
 
 impl KeyUnwrap for AwsLcKeyUnwrap {
     fn load(&self, key: &RsaPrivateKey) -> Result<Box<dyn Identity>, KeyError> {
-        // the structure was read by core already: what is refused here are numbers that do not belong together
+        // core has read the structure already: what RSA_check_key still refuses are numbers that do not belong together
+        key.check_ranges()?;
         let der = key.to_pkcs8_der()?;
         let key = PrivateDecryptingKey::from_pkcs8(der.expose_secret()).map_err(|_| KeyError::Inconsistent)?;
         let key = OaepPrivateDecryptingKey::new(key).map_err(|_| KeyError::Inconsistent)?;

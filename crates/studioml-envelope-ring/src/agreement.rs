@@ -59,3 +59,51 @@ impl EphemeralKey for Ephemeral {
             .map_err(|_| AgreeError)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RANDOM;
+
+    /// RFC 5903 §8.1: the initiator's public key.
+    const GI: &str = concat!(
+        "04dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c3772581180",
+        "5271a0461cdb8252d61f1c456fa3e59ab1f45b33accf5f58389e0577b8990bb3"
+    );
+
+    fn point(text: &str) -> P256PublicKey {
+        P256PublicKey::from_uncompressed(&hex::decode(text).unwrap()).unwrap()
+    }
+
+    /// Points that are none: y changed, the origin, coordinates at and above the field prime.
+    fn off_the_curve() -> [P256PublicKey; 5] {
+        let (x, y) = GI.split_at(66);
+        let prime = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
+        [
+            GI.replace("b8990bb3", "b8990bb4"),
+            format!("04{}", "00".repeat(64)),
+            format!("04{prime}{y}"),
+            format!("{x}{prime}"),
+            format!("04{}", "ff".repeat(64)),
+        ]
+        .map(|text| point(&text))
+    }
+
+    #[test]
+    fn both_ends_agree_and_no_pair_is_made_twice() {
+        let (one, other) = (AGREE.generate(&RANDOM).unwrap(), AGREE.generate(&RANDOM).unwrap());
+        let (one_public, other_public) = (*one.public_key(), *other.public_key());
+        assert_ne!(one_public, other_public);
+        let one = one.agree(&other_public).unwrap();
+        let other = other.agree(&one_public).unwrap();
+        assert_eq!(one.expose_secret(), other.expose_secret());
+    }
+
+    #[test]
+    fn an_ephemeral_key_refuses_points_off_the_curve() {
+        for peer in off_the_curve() {
+            assert_eq!(AGREE.generate(&RANDOM).unwrap().agree(&peer).err(), Some(AgreeError));
+        }
+        assert!(AGREE.generate(&RANDOM).unwrap().agree(&point(GI)).is_ok());
+    }
+}
