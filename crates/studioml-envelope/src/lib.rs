@@ -1,3 +1,49 @@
-//! StudioML message envelopes: seal, sign, verify, open, with a choice of crypto libraries
+//! StudioML message envelopes: seal, sign, verify, open, with a choice of crypto libraries.
+//!
+//! An experimenter seals a Request for a cluster and signs it; a runner verifies and opens it. Reports go back sealed.
+//!
+//! ```
+//! use studioml_envelope::{Message, Opener, Sealer, Signer, Verifier, provider};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let provider = provider::default();
+//! // keys come from files (crate studioml-envelope-keys); here they are made on the spot
+//! let cluster_key = provider.key_unwrap.generate(2048, provider.random)?;
+//! let signing_key = studioml_envelope::generate_ed25519(&provider)?;
+//!
+//! // the experimenter
+//! let signer = Signer::new(&provider, &signing_key)?;
+//! let sealer = Sealer::new(&provider, cluster_key.public_key())?;
+//! let request = br#"{"experiment":{"status":"waiting"},"config":{}}"#;
+//! let mut message = sealer.seal_signed_envelope(request, &signer)?;
+//!
+//! // the runner
+//! let verifier = Verifier::new(&provider, [signer.public_key()])?;
+//! let opener = Opener::new(&provider, [&cluster_key])?;
+//! let opened = opener.open(verifier.verify(Message::parse(&mut message, 1 << 20)?)?)?;
+//! assert_eq!(opened.plaintext(), request);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Choosing a provider
+//!
+//! A [`Provider`] is a struct with one part for every role. The features `aws-lc-rs` (default), `rustcrypto`, `ring` and
+//! `simd` add the named compositions of [`provider`]; [`provider::default`] is the best one compiled in. They are
+//! wire-identical.
+//!
+//! # What is in the type
+//!
+//! [`Message`] is parsed and no more. [`Verifier::verify`] alone makes a [`Verified`] of it, [`Opener::open`] alone an
+//! [`Opened`], and only that gives a [`Request`]. Clear-text headers are reached through
+//! [`Message::unauthenticated_headers`], and what nobody signed comes as [`UnauthenticatedPlaintext`].
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto", feature = "ring")))]
+compile_error!("studioml-envelope needs a crypto library: enable the feature aws-lc-rs, rustcrypto or ring");
+
+mod party;
+pub mod provider;
+
+pub use party::{Opener, Sealer, Signer, Verifier, generate_ed25519, generate_p256};
+pub use studioml_envelope_core::*;
