@@ -199,7 +199,10 @@ impl<'o> BoxWriter<'o> {
 ///
 /// It borrows the caller's buffer, in which it will be opened.
 pub struct Payload<'a> {
+    /// The payload string, and the line end after it where it came from a file.
     text: &'a mut [u8],
+    /// Length of the payload string.
+    len: usize,
     comma: usize,
     wrapped_key_len: usize,
     box_len: usize,
@@ -213,6 +216,25 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// [`PayloadError`]; base64 is looked at in detail only after the signature.
     pub fn parse(text: &'a mut [u8], max_plaintext: usize) -> Result<Self, PayloadError> {
+        let len = text.len();
+        Self::parse_front(text, len, max_plaintext)
+    }
+
+    /// Like [`parse`](Self::parse) for the contents of a payload file: one trailing LF or CRLF is not part of the payload.
+    ///
+    /// A deployed signer signs the file as it stands, so [`verify`](Self::verify) tries without the line end and then with
+    /// it (FORMAT §1).
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse).
+    pub fn parse_file(contents: &'a mut [u8], max_plaintext: usize) -> Result<Self, PayloadError> {
+        let without_line_end = contents.strip_suffix(b"\r\n").or_else(|| contents.strip_suffix(b"\n"));
+        let len = without_line_end.unwrap_or(contents).len();
+        Self::parse_front(contents, len, max_plaintext)
+    }
+
+    fn parse_front(contents: &'a mut [u8], len: usize, max_plaintext: usize) -> Result<Self, PayloadError> {
+        let text = contents.get(..len).unwrap_or_default();
         if text.starts_with(b"studioml.") {
             return Err(PayloadError::UnsupportedVersion);
         }
@@ -232,13 +254,18 @@ impl<'a> Payload<'a> {
         if plaintext_len > max_plaintext {
             return Err(PayloadError::TooLarge { found: plaintext_len, maximum: max_plaintext });
         }
-        Ok(Self { text, comma, wrapped_key_len, box_len })
+        Ok(Self { text: contents, len, comma, wrapped_key_len, box_len })
     }
 
     /// The payload string: what is signed.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.text
+        self.text.get(..self.len).unwrap_or_default()
+    }
+
+    /// The file's contents as they stand, where a line end follows the payload.
+    pub(crate) fn with_line_end(&self) -> Option<&[u8]> {
+        (self.len < self.text.len()).then_some(&*self.text)
     }
 
     /// Length of the wrapped key in bytes: that of the recipient's modulus.
@@ -267,7 +294,8 @@ impl<'a> Payload<'a> {
         if fitting().next().is_none() {
             return Err(OpenError::NoKeyOfLength { found: length });
         }
-        let (key_field, rest) = self.text.split_at_mut_checked(self.comma).unwrap_or_default();
+        let text = self.text.get_mut(..self.len).unwrap_or_default();
+        let (key_field, rest) = text.split_at_mut_checked(self.comma).unwrap_or_default();
         let box_field = rest.get_mut(1..).unwrap_or_default();
 
         let mut wrapped = [0; MAX_WRAPPED_KEY];
@@ -282,7 +310,7 @@ impl<'a> Payload<'a> {
 
 impl core::fmt::Debug for Payload<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Payload({} bytes of text)", self.text.len())
+        write!(f, "Payload({} bytes of text)", self.len)
     }
 }
 

@@ -157,7 +157,11 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// [`VerifyError::NoKey`], [`VerifyError::Signature`] or [`VerifyError::BadSignature`].
     pub fn verify<S: AsRef<TrustedSigner>>(self, signature: &str, trusted: &[S]) -> Result<Verified<'a>, VerifyError> {
-        let signer = find_signer(self.as_bytes(), signature, None, trusted)?;
+        let signer =
+            find_signer(self.as_bytes(), signature, None, trusted).or_else(|error| match self.with_line_end() {
+                Some(file) if error == VerifyError::BadSignature => find_signer(file, signature, None, trusted),
+                _ => Err(error),
+            })?;
         Ok(Verified::new(self, signer, FingerprintClaim::NotMade))
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use studioml_envelope_core::{
-    DEFAULT_MAX_PLAINTEXT, Ed25519PrivateKey, Fingerprint, FingerprintForm, Identity, KeyError, Message, OpenError, Opened,
-    Payload, Policy, Provider, RandomError, Recipient, RequestError, RsaPrivateKey, RsaPublicKey, SealError, SecretBytes,
-    SigningKey, SigningPrivateKey, SigningPublicKey, TrustedSigner, UnauthenticatedHeaders, UnauthenticatedPlaintext,
-    Verified, VerifyError, seal, seal_envelope,
+    DEFAULT_MAX_PLAINTEXT, Ed25519PrivateKey, Fingerprint, FingerprintForm, Identity, KeyError, Message, OpenError,
+    Opened, Payload, Policy, Provider, RandomError, Recipient, RequestError, RsaPrivateKey, RsaPublicKey, SealError,
+    SecretBytes, SigningKey, SigningPrivateKey, SigningPublicKey, TrustedSigner, UnauthenticatedHeaders,
+    UnauthenticatedPlaintext, Verified, VerifyError, seal, seal_envelope,
 };
 
 /// Seals messages for one recipient.
@@ -79,10 +79,7 @@ impl Opener {
     ///
     /// # Errors
     /// [`KeyError`] of the first key that cannot be used.
-    pub fn new<'k>(
-        provider: &Provider,
-        keys: impl IntoIterator<Item = &'k RsaPrivateKey>,
-    ) -> Result<Self, KeyError> {
+    pub fn new<'k>(provider: &Provider, keys: impl IntoIterator<Item = &'k RsaPrivateKey>) -> Result<Self, KeyError> {
         let load = |key| provider.key_unwrap.load(key).map(Arc::from);
         let identities = keys.into_iter().map(load).collect::<Result<_, _>>()?;
         Ok(Self::from_identities(provider, identities))

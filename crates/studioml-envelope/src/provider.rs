@@ -25,11 +25,8 @@ pub const AWS_LC_RS_WITH_RUSTCRYPTO: Provider = Provider {
 
 /// aws-lc-rs for everything but SecretBox, which is this project's own SIMD kernel.
 #[cfg(all(feature = "aws-lc-rs", feature = "simd"))]
-pub const AWS_LC_RS_WITH_SIMD: Provider = Provider {
-    name: "aws-lc-rs+simd",
-    secret_box: studioml_envelope_simd::SECRET_BOX,
-    ..AWS_LC_RS_WITH_RUSTCRYPTO
-};
+pub const AWS_LC_RS_WITH_SIMD: Provider =
+    Provider { name: "aws-lc-rs+simd", secret_box: studioml_envelope_simd::SECRET_BOX, ..AWS_LC_RS_WITH_RUSTCRYPTO };
 
 /// RustCrypto for everything.
 #[cfg(feature = "rustcrypto")]
@@ -75,8 +72,13 @@ pub const ALL: &[Provider] = &[
 /// The best provider compiled in: the first of [`ALL`]. Never panics for there being several.
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto", feature = "ring"))]
 #[must_use]
+#[allow(clippy::panic, reason = "evaluated while compiling, where a list without a provider is already an error")]
 pub const fn default() -> Provider {
-    const { ALL[0] }
+    const BEST: Provider = match ALL {
+        [best, ..] => *best,
+        [] => panic!("the crate does not compile without a provider"),
+    };
+    BEST
 }
 
 /// A provider by its name, or by the name of the library of most slots (`aws-lc-rs` for the first that begins so).
