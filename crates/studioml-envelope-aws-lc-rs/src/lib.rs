@@ -15,7 +15,8 @@
 //! # Which random numbers come from where
 //!
 //! AWS-LC takes no random source from its caller. The OAEP seed, the RSA blinding factors, ECDSA nonces, ephemeral key pairs
-//! and new RSA keys come from its own DRBG, and the `random` argument of those operations is unused here. It is used by
+//! and new RSA keys come from its own DRBG, and the `random` argument of those operations is unused here. An ECDSA nonce has
+//! a hash of the private key and the message mixed in (`crypto/fipsmodule/ecdsa/ecdsa.c`). `random` is used by
 //! [`AgreeStatic::generate`](studioml_envelope_core::AgreeStatic::generate), which draws the scalar itself.
 //!
 //! # What is wiped
@@ -27,7 +28,8 @@
 //!
 //! # Building
 //!
-//! On Linux a C compiler is needed and nothing else: no CMake, no Go, no bindgen (aws-lc-rs's README, and so built in CI).
+//! On Linux x86-64 a C compiler is needed and nothing else (on Debian: `gcc` and `libc6-dev`): no C++, CMake, Go, Perl or
+//! bindgen.
 //!
 //! ```
 //! use studioml_envelope_aws_lc_rs::{RANDOM, SIGN, VERIFY};

@@ -9,7 +9,7 @@ use crate::IMPLEMENTATION;
 #[derive(Clone, Copy, Debug)]
 pub struct AwsLcRandom;
 
-/// Random bytes fit for keys. A fork does not repeat them.
+/// Random bytes fit for keys. After a fork AWS-LC seeds anew, so that two processes do not draw the same (`crypto/ube`).
 pub static RANDOM: AwsLcRandom = AwsLcRandom;
 
 impl Part for AwsLcRandom {

@@ -46,6 +46,27 @@ fn what_one_side_wraps_the_other_unwraps() {
 }
 
 #[test]
+fn one_loaded_key_serves_many_threads() {
+    let key = RsaPrivateKey::from_pkcs1_der(KEY).unwrap();
+    let recipient = KEY_WRAP.load(key.public_key()).unwrap();
+    let identity = KEY_UNWRAP.load(&key).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (recipient, identity) = (&recipient, &identity);
+            scope.spawn(move || {
+                for message in 0..20 {
+                    let mut wrapped = [0; 256];
+                    recipient.wrap(&SessionKey::from_bytes([thread ^ message; 32]), &RANDOM, &mut wrapped).unwrap();
+                    let mut session_key = SessionKey::from_bytes([0x55; 32]);
+                    identity.unwrap(&wrapped, &RANDOM).select_into(&mut session_key);
+                    assert_eq!(*session_key.expose_secret(), [thread ^ message; 32]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn every_failure_to_unwrap_leaves_the_substitute() {
     let key = RsaPrivateKey::from_pkcs1_der(KEY).unwrap();
     let modulus = key.public_key().modulus().to_vec();

@@ -20,14 +20,16 @@
 //!
 //! # What is wiped
 //!
-//! What these parts copy is wiped by them. **ring wipes nothing**: its private keys, key schedules, HKDF keys and shared
+//! What these parts copy is wiped by them. **ring wipes no key**: its private keys, key schedules, HKDF keys and shared
 //! secrets stay in memory until something is written over them. Its sources say so of agreement ("a pretty liberal
 //! interpretation of the NIST's spec's 'Destroy' that doesn't meet the NSA requirement to 'zeroize'", `agreement.rs`) and
-//! hold no call that wipes anywhere else (ring 0.17.14). Where that matters, take these parts from another crate.
+//! wipe nowhere else but in the scratch space of some assembly (ring 0.17.14). Where that matters, take these parts from
+//! another crate.
 //!
 //! # Building
 //!
-//! On Linux a C compiler is needed and nothing else; the assembly comes generated with the package.
+//! On Linux a C compiler is needed and nothing else (on Debian: `gcc` and `libc6-dev`): the assembly comes generated with
+//! the package.
 //!
 //! ```
 //! use studioml_envelope_core::{Ed25519PrivateKey, SecretBytes, Sign, SigningPrivateKey, Verify};
