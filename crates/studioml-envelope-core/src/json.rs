@@ -21,36 +21,73 @@ pub(crate) struct Member<'t> {
 }
 
 /// Reads the members of one object in order. Values are checked to be JSON, but not looked into.
-pub(crate) fn object_members<'t>(text: &'t str, what: &'static str) -> Result<Vec<Member<'t>>, MessageError> {
-    struct Members<'f>(&'f RefCell<Option<MessageError>>);
+pub(crate) fn object_members(text: &str) -> Result<Vec<Member<'_>>, MessageError> {
+    read_members(text, None).map(|(members, _)| members)
+}
 
-    impl<'de> Visitor<'de> for Members<'_> {
-        type Value = Vec<Member<'de>>;
+/// Reads the members of an object and those of the object that is its member `inner`, in one pass over the text.
+///
+/// The outer list leaves `inner` out. The second list is `None` where there is no such member.
+pub(crate) fn object_members_within<'t>(
+    text: &'t str,
+    inner: &'static str,
+) -> Result<(Vec<Member<'t>>, Option<Vec<Member<'t>>>), MessageError> {
+    read_members(text, Some(inner))
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
+type MembersWithin<'t> = (Vec<Member<'t>>, Option<Vec<Member<'t>>>);
 
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members: Vec<Member<'de>> = Vec::new();
-            let mut names = HashSet::new();
-            while let Some(name) = map.next_key::<String>()? {
-                if !names.insert(name.clone()) {
-                    return Err(fail(self.0, MessageError::DuplicateMember { name: shortened(&name) }));
-                }
-                members.push(Member { name, value: map.next_value()? });
-            }
-            Ok(members)
-        }
-    }
-
+fn read_members<'t>(text: &'t str, inner: Option<&'static str>) -> Result<MembersWithin<'t>, MessageError> {
     let failure = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer.deserialize_map(Members(&failure)).and_then(|members| {
-        deserializer.end()?;
-        Ok(members)
-    });
-    members.map_err(|error| failure.take().unwrap_or_else(|| explained(&error, what)))
+    let members = Members { inner, what: "the top level", failure: &failure }.deserialize(&mut deserializer);
+    let members = members.and_then(|members| deserializer.end().map(|()| members));
+    members.map_err(|error| failure.take().unwrap_or_else(|| not_json(&error)))
+}
+
+/// An object whose members are collected.
+#[derive(Clone, Copy)]
+struct Members<'f> {
+    /// The member to go into.
+    inner: Option<&'static str>,
+    /// What the object is called in an error.
+    what: &'static str,
+    failure: &'f RefCell<Option<MessageError>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = MembersWithin<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = MembersWithin<'de>;
+
+    /// Called when the value is something else than an object.
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.replace(Some(MessageError::NotAnObject { what: self.what }));
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut members, mut within) = (Vec::new(), None);
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if !names.insert(name.clone()) {
+                return Err(fail(self.failure, MessageError::DuplicateMember { name: shortened(&name) }));
+            }
+            if Some(name.as_str()) == self.inner {
+                let seed = Members { inner: None, what: "\"message\"", failure: self.failure };
+                within = Some(map.next_value_seed(seed)?.0);
+            } else {
+                members.push(Member { name, value: map.next_value()? });
+            }
+        }
+        Ok((members, within))
+    }
 }
 
 /// Checks that no object within `value` has a member twice and that nothing is nested too deep.
@@ -61,7 +98,7 @@ pub(crate) fn check_members_unique(value: &RawValue, depth: usize) -> Result<(),
     let mut deserializer = serde_json::Deserializer::from_str(value.get());
     Unique { failure: &failure, depth }
         .deserialize(&mut deserializer)
-        .map_err(|error| failure.take().unwrap_or_else(|| explained(&error, "a value")))
+        .map_err(|error| failure.take().unwrap_or_else(|| not_json(&error)))
 }
 
 /// A JSON value that is only walked through.
@@ -185,9 +222,6 @@ fn fail<E: serde::de::Error>(failure: &RefCell<Option<MessageError>>, error: Mes
     E::custom("refused")
 }
 
-fn explained(error: &serde_json::Error, what: &'static str) -> MessageError {
-    match error.classify() {
-        serde_json::error::Category::Data => MessageError::NotAnObject { what },
-        _ => MessageError::NotJson { line: error.line(), column: error.column() },
-    }
+fn not_json(error: &serde_json::Error) -> MessageError {
+    MessageError::NotJson { line: error.line(), column: error.column() }
 }

@@ -30,11 +30,13 @@ pub struct Message<'a> {
     kept: Kept,
 }
 
-/// What [`Message::to_json`] needs beside the payload: the members of the top level and of `message`, in their order.
+/// What [`Message::to_json`] needs beside the payload.
 #[derive(Debug)]
 struct Kept {
-    around: Vec<(String, Option<Box<RawValue>>)>,
+    /// The members of `message` in their order; the payload, which is written afresh, without a value.
     message: Vec<(String, Option<Box<RawValue>>)>,
+    /// The members beside `message`.
+    beside: Vec<(String, Option<Box<RawValue>>)>,
 }
 
 /// The parts of a parsed envelope that do not borrow its text.
@@ -133,25 +135,26 @@ impl<'a> Message<'a> {
         self.payload
     }
 
-    /// The message as JSON again: every member as it came, those this version does not know included.
+    /// The message as JSON again: every member with its value as it came, those this version does not know included.
+    /// `message` comes first; its members keep their order.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.payload.as_bytes().len().saturating_add(1024));
-        let message = |out: &mut Vec<u8>| {
-            put_object(out, &self.kept.message, |out| {
-                out.push(b'"');
-                out.extend_from_slice(self.payload.as_bytes()); // base64 and a comma: nothing to escape
-                out.push(b'"');
-            });
-        };
-        put_object(&mut out, &self.kept.around, message);
+        out.extend_from_slice(b"{\"message\":{");
+        put_members(&mut out, &self.kept.message, self.payload.as_bytes());
+        out.push(b'}');
+        if !self.kept.beside.is_empty() {
+            out.push(b',');
+            put_members(&mut out, &self.kept.beside, &[]);
+        }
+        out.push(b'}');
         out
     }
 }
 
-/// Writes an object; the one member without a value of its own is written by `inner`.
-fn put_object(out: &mut Vec<u8>, members: &[(String, Option<Box<RawValue>>)], inner: impl Fn(&mut Vec<u8>)) {
-    out.push(b'{');
+/// Writes members, separated by commas. The one without a value of its own is the payload, which is base64 and a comma and
+/// so has nothing to escape.
+fn put_members(out: &mut Vec<u8>, members: &[(String, Option<Box<RawValue>>)], payload: &[u8]) {
     for (index, (name, value)) in members.iter().enumerate() {
         if index > 0 {
             out.push(b',');
@@ -160,27 +163,28 @@ fn put_object(out: &mut Vec<u8>, members: &[(String, Option<Box<RawValue>>)], in
         out.push(b':');
         match value {
             Some(value) => out.extend_from_slice(value.get().as_bytes()),
-            None => inner(out),
+            None => {
+                out.push(b'"');
+                out.extend_from_slice(payload);
+                out.push(b'"');
+            }
         }
     }
-    out.push(b'}');
 }
 
 /// Reads everything out of an envelope's text.
 fn read(json: &[u8]) -> Result<Parts, MessageError> {
     let text = core::str::from_utf8(json).map_err(|error| not_utf8(json, error.valid_up_to()))?;
-    let around = json::object_members(text, "the top level")?;
+    let (around, members) = json::object_members_within(text, "message")?;
     refuse_case_variants(&around, &["message"])?;
-    let message = around.iter().find(|member| member.name == "message").ok_or(MessageError::NotAnEnvelope)?;
-    let members = json::object_members(message.value.get(), "\"message\"")?;
+    let members = members.ok_or(MessageError::NotAnEnvelope)?;
     refuse_case_variants(&members, &["payload", "signature", "fingerprint"])?;
-    for (member, depth) in around
-        .iter()
-        .filter(|member| member.name != "message")
-        .map(|member| (member, 1))
-        .chain(members.iter().filter(|member| member.name != "payload").map(|member| (member, 2)))
-    {
-        json::check_members_unique(member.value, depth)?;
+    for member in &around {
+        json::check_members_unique(member.value, 1)?;
+    }
+    // the payload is looked at below, and is too large to be walked twice
+    for member in members.iter().filter(|member| member.name != "payload") {
+        json::check_members_unique(member.value, 2)?;
     }
 
     let find = |name| members.iter().find(|member| member.name == name).map(|member| member.value);
@@ -216,16 +220,14 @@ fn read(json: &[u8]) -> Result<Parts, MessageError> {
         headers: UnauthenticatedHeaders::from_members(
             members.iter().map(|member| (member.name.as_str(), member.value)),
         ),
-        kept: Kept { around: keep(&around, "message"), message: keep(&members, "payload") },
+        kept: Kept { message: keep(&members, Some("payload")), beside: keep(&around, None) },
     })
 }
 
 /// Copies the members, all but the value of the one that is written afresh.
-fn keep(members: &[Member<'_>], without: &str) -> Vec<(String, Option<Box<RawValue>>)> {
-    members
-        .iter()
-        .map(|member| (member.name.clone(), (member.name != without).then(|| member.value.to_owned())))
-        .collect()
+fn keep(members: &[Member<'_>], without: Option<&str>) -> Vec<(String, Option<Box<RawValue>>)> {
+    let value = |member: &Member<'_>| (Some(member.name.as_str()) != without).then(|| member.value.to_owned());
+    members.iter().map(|member| (member.name.clone(), value(member))).collect()
 }
 
 /// Refuses names that Go's `encoding/json` takes for one of `meant`: it folds case as Unicode does, where the long s
@@ -318,7 +320,7 @@ impl<'p> UnauthenticatedRequest<'p> {
             return Err(ClearTextError::NotAllowed);
         }
         let text = checked_object(json)?;
-        let members = json::object_members(text, "the top level").map_err(|_| RequestError::NotAnObject)?;
+        let members = json::object_members(text).map_err(|_| RequestError::NotAnObject)?;
         if members.iter().any(|member| member.name.eq_ignore_ascii_case("message")) {
             return Err(RequestError::NotAnObject.into());
         }
