@@ -42,8 +42,15 @@
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto", feature = "ring")))]
 compile_error!("studioml-envelope needs a crypto library: enable the feature aws-lc-rs, rustcrypto or ring");
 
+#[cfg(feature = "rayon")]
+pub mod batch;
 mod party;
 pub mod provider;
 
 pub use party::{Opener, Sealer, Signer, Verifier, generate_ed25519, generate_p256};
 pub use studioml_envelope_core::*;
+
+/// The README's example, run as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeDoctests;
