@@ -169,6 +169,17 @@ impl PublicKey {
     }
 }
 
+impl P256PublicKey {
+    /// Checks that elliptic curve parameters name P-256: those of a private key file, which stand outside of a
+    /// SubjectPublicKeyInfo.
+    ///
+    /// # Errors
+    /// [`KeyError::Encoding`], [`KeyError::UnsupportedCurve`] or [`KeyError::ExplicitCurveParameters`].
+    pub fn check_curve_parameters(der: &[u8]) -> Result<(), KeyError> {
+        check_curve(AnyRef::from_der(der).ok())
+    }
+}
+
 /// Checks that elliptic curve parameters name P-256 (RFC 5480 §2.1.1: `namedCurve` is the only choice allowed).
 fn check_curve(parameters: Option<AnyRef<'_>>) -> Result<(), KeyError> {
     use der::Tagged as _;
