@@ -1,3 +1,23 @@
-//! Key files, mounted key directories and their reload for StudioML Envelope
+//! Key files, mounted key directories and their reload for StudioML Envelope (FORMAT §5 and §6).
+//!
+//! - [`read_private`], [`read_public`] and [`inspect`] read every format of FORMAT §5, detected by content.
+//! - [`disk`] reads and writes the files themselves, so that a private key is never readable by others for a moment.
+//!
+//! No crypto library stands below this crate but those that key *files* need (bcrypt, PBKDF2, scrypt, CBC). What has to be
+//! computed with a key is done by the [`Provider`](studioml_envelope_core::Provider) that the caller passes.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+
+mod description;
+pub mod disk;
+mod error;
+mod file;
+pub mod limits;
+mod passphrase;
+
+pub use description::{Description, Encoding, Format, Kdf, Prf, Protection};
+pub use error::KeyFileError;
+pub use file::{
+    PrivateKeyFile, PublicKeyFile, inspect, read_ed25519_seed, read_private, read_public, read_public_keys,
+};
+pub use passphrase::Passphrase;
