@@ -103,15 +103,9 @@ impl StaticKey for KeyPair {
     }
 }
 
-/// A scalar of exactly 32 bytes, in 1 ..= n − 1.
-///
-/// The length is checked here because `p256` would pad a shorter one.
+/// A scalar of 32 bytes, in 1 ..= n − 1. Core checks it: `p256` would pad a shorter one.
 pub(crate) fn secret_key(scalar: &SecretBytes) -> Result<SecretKey, KeyError> {
-    let (expected, found) = (P256PrivateKey::LEN, scalar.len());
-    if found != expected {
-        return Err(KeyError::Length { kind: "P-256 private", expected, found });
-    }
-    SecretKey::from_slice(scalar.expose_secret()).map_err(|_| KeyError::ScalarOutOfRange)
+    SecretKey::from_bytes(P256PrivateKey::check_scalar(scalar)?.into()).map_err(|_| KeyError::ScalarOutOfRange)
 }
 
 /// The uncompressed encoding of a public key.

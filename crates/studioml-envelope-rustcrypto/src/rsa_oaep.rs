@@ -127,6 +127,7 @@ fn public_key(key: &RsaPublicKey) -> Result<rsa::RsaPublicKey, KeyError> {
 /// open here and fail there, and one wrong CRT value gives the modulus away to who sees the result (D. Boneh, R. DeMillo,
 /// R. Lipton, EUROCRYPT 1997).
 fn private_key(key: &RsaPrivateKey) -> Result<rsa::RsaPrivateKey, KeyError> {
+    key.check_ranges()?;
     let bits = precision(key.public_key())?;
     let prime_bits = bits.div_ceil(2);
     let modulus = number(key.public_key().modulus(), bits).ok_or(KeyError::Inconsistent)?;
