@@ -27,6 +27,9 @@ pub enum KeyFileError {
         /// How it is encrypted; this stands in the file in clear text.
         protection: Protection,
     },
+    /// A key was to be encrypted under a passphrase of no bytes.
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
     /// A format, cipher, key derivation or kind that is not supported, by name.
     #[error("unsupported {what}")]
     Unsupported {

@@ -1,6 +1,7 @@
 //! Key files, mounted key directories and their reload for StudioML Envelope (FORMAT §5 and §6).
 //!
 //! - [`read_private`], [`read_public`] and [`inspect`] read every format of FORMAT §5, detected by content.
+//! - [`encode_private`] and [`encode_public`] write what `openssl`, `ssh-keygen` and deployed runners read.
 //! - [`disk`] reads and writes the files themselves, so that a private key is never readable by others for a moment.
 //!
 //! No crypto library stands below this crate but those that key *files* need (bcrypt, PBKDF2, scrypt, CBC). What has to be
@@ -10,12 +11,15 @@
 
 mod description;
 pub mod disk;
+mod encode;
 mod error;
 mod file;
 pub mod limits;
+mod openssh_encode;
 mod passphrase;
 
 pub use description::{Description, Encoding, Format, Kdf, Prf, Protection};
+pub use encode::{PrivateFormat, PublicFormat, encode_private, encode_public};
 pub use error::KeyFileError;
 pub use file::{
     PrivateKeyFile, PublicKeyFile, inspect, read_ed25519_seed, read_private, read_public, read_public_keys,

@@ -15,7 +15,7 @@ use crate::KeyFileError;
 const DAMAGED: KeyFileError = KeyFileError::Damaged { structure: "PEM" };
 
 /// Canonical: padded, spare bits zero.
-pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(false)

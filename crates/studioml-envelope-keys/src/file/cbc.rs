@@ -3,8 +3,11 @@
 
 use aes::{Aes128, Aes192, Aes256};
 use cbc::{
-    Decryptor,
-    cipher::{BlockCipherDecrypt, BlockModeDecrypt as _, KeyInit, KeyIvInit as _, block_padding::Pkcs7},
+    Decryptor, Encryptor,
+    cipher::{
+        BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt as _, BlockModeEncrypt as _, KeyInit, KeyIvInit as _,
+        block_padding::Pkcs7,
+    },
 };
 use des::TdesEde3;
 use studioml_envelope_core::SecretBytes;
@@ -62,6 +65,19 @@ impl CbcCipher {
             Self::DesEde3 => decrypt::<TdesEde3>(key, iv, ciphertext),
         }
     }
+
+    /// Pads and encrypts.
+    ///
+    /// # Errors
+    /// [`CbcError`] if the length of the key or the IV is not right.
+    pub(crate) fn encrypt(self, key: &[u8], iv: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, CbcError> {
+        match self {
+            Self::Aes128 => encrypt::<Aes128>(key, iv, plaintext),
+            Self::Aes192 => encrypt::<Aes192>(key, iv, plaintext),
+            Self::Aes256 => encrypt::<Aes256>(key, iv, plaintext),
+            Self::DesEde3 => encrypt::<TdesEde3>(key, iv, plaintext),
+        }
+    }
 }
 
 fn decrypt<C: BlockCipherDecrypt + KeyInit>(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Result<SecretBytes, CbcError> {
@@ -70,4 +86,13 @@ fn decrypt<C: BlockCipherDecrypt + KeyInit>(key: &[u8], iv: &[u8], ciphertext: &
     let length = cipher.decrypt_padded::<Pkcs7>(&mut buffer).map_err(|_| CbcError)?.len();
     buffer.truncate(length);
     Ok(SecretBytes::new(core::mem::take(&mut *buffer)))
+}
+
+fn encrypt<C: BlockCipherEncrypt + KeyInit>(key: &[u8], iv: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, CbcError> {
+    let cipher = Encryptor::<C>::new_from_slices(key, iv).map_err(|_| CbcError)?;
+    // the plaintext lies in this buffer until it is overwritten by ciphertext, all of it
+    let mut buffer = zeroize::Zeroizing::new(vec![0; plaintext.len().saturating_add(C::block_size())]);
+    let (start, _) = buffer.split_at_mut_checked(plaintext.len()).ok_or(CbcError)?;
+    start.copy_from_slice(plaintext);
+    cipher.encrypt_padded::<Pkcs7>(&mut buffer, plaintext.len()).map(<[u8]>::to_vec).map_err(|_| CbcError)
 }

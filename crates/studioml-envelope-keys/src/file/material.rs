@@ -15,8 +15,8 @@ use super::point;
 use crate::KeyFileError;
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
 /// A private key as it stands in its file, nothing checked yet.
 pub(super) enum Material {
@@ -33,13 +33,13 @@ pub(super) enum Loaded {
 
 /// `ECPrivateKey` (RFC 5915 §3). `sec1`'s own type cannot tell explicit curve parameters from damage.
 #[derive(Sequence)]
-struct EcPrivateKey<'a> {
-    version: u8,
-    private_key: &'a OctetStringRef,
+pub(crate) struct EcPrivateKey<'a> {
+    pub version: u8,
+    pub private_key: &'a OctetStringRef,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    parameters: Option<AnyRef<'a>>,
+    pub parameters: Option<AnyRef<'a>>,
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    public_key: Option<BitStringRef<'a>>,
+    pub public_key: Option<BitStringRef<'a>>,
 }
 
 impl Material {

@@ -24,6 +24,16 @@ use material::{Loaded, Material};
 use openssh::OpenSsh;
 use pbes::Encryption;
 
+// what the writing side shares with the reading side
+pub(crate) use armor::BASE64;
+pub(crate) use cbc::CbcCipher;
+pub(crate) use legacy::DekInfo;
+pub(crate) use material::{EC_PUBLIC_KEY, ED25519, EcPrivateKey};
+pub(crate) use pbes::{
+    EncryptedPrivateKeyInfo, PBES2, PBKDF2, Pbes2Params, Pbkdf2Params, SCRYPT, ScryptParams, derive,
+};
+pub(crate) use public::comment;
+
 /// A private key from a file, checked: its public part belongs to its private part.
 pub struct PrivateKeyFile {
     key: PrivateKey,

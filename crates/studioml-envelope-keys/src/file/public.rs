@@ -85,7 +85,7 @@ fn cut_word(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// A comment: printable, of bounded length.
-pub(super) fn comment(text: &[u8]) -> Option<String> {
+pub(crate) fn comment(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text.trim_ascii());
     let text: String = text.chars().filter(|c| !c.is_control()).take(256).collect();
     (!text.is_empty()).then_some(text)
