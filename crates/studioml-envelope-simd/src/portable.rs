@@ -91,8 +91,8 @@ fn open_in_place(key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) ->
 /// The cipher behind the first 32 bytes of its stream, and the MAC under those.
 fn start(key: &SessionKey, nonce: &Nonce) -> (XSalsa20, Poly1305) {
     let mut cipher = XSalsa20::new(key.expose_secret().into(), nonce.into());
-    let mut mac_key = Zeroizing::new(poly1305::Key::default());
-    cipher.apply_keystream(&mut mac_key);
-    let mac = Poly1305::new(&mac_key);
+    let mut mac_key = Zeroizing::new([0; poly1305::KEY_SIZE]);
+    cipher.apply_keystream(mac_key.as_mut_slice());
+    let mac = Poly1305::new(mac_key.as_slice().into());
     (cipher, mac)
 }
