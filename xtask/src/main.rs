@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bench;
+mod bench_compare;
 mod features;
 mod layers;
 mod msrv;
@@ -34,6 +36,8 @@ enum Verb {
     Layers(layers::Args),
     Features(features::Args),
     Msrv(msrv::Args),
+    Bench(bench::Args),
+    BenchCompare(bench_compare::Args),
     Tool(tool::Args),
 }
 
@@ -54,6 +58,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Layers(args) => layers::run(&args, &workspace)?,
         Verb::Features(args) => features::run(&args, &workspace)?,
         Verb::Msrv(args) => msrv::run(&args, &workspace)?,
+        Verb::Bench(args) => bench::run(&args, &workspace)?,
+        Verb::BenchCompare(args) => return bench_compare::run(&args),
         Verb::Tool(args) => tool::run(&args, &workspace)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,117 @@
+//! `cargo xtask bench`: runs the criterion groups of `benches/` and writes a report that maintainers can compare.
+
+mod chart;
+mod criterion;
+mod machine;
+mod operations;
+mod page;
+pub mod report;
+mod table;
+pub mod units;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+use report::Report;
+
+/// Measure, and write target/bench-report/report.{html,md,json}.
+///
+/// Examples:
+///   cargo xtask bench
+///   cargo xtask bench --quick
+///   cargo xtask bench open seal
+///   cargo xtask bench --list
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Short measurements: a few minutes for everything, coarser numbers
+    #[arg(long)]
+    quick: bool,
+
+    /// Print the operations there are, and the file each is measured in
+    #[arg(long)]
+    list: bool,
+
+    /// Measure nothing: write the Markdown and the page again from the report.json that is there
+    #[arg(long, conflicts_with_all = ["quick", "list"])]
+    render: bool,
+
+    /// Only these: operations, or files of benches/benches. All without
+    #[arg(value_name = "OPERATION")]
+    operations: Vec<String>,
+}
+
+/// How long criterion takes for each measurement. Resamples are what its confidence intervals are made of.
+const QUICK: [&str; 8] =
+    ["--warm-up-time", "0.2", "--measurement-time", "0.8", "--sample-size", "10", "--nresamples", "2000"];
+const FULL: [&str; 2] = ["--nresamples", "20000"];
+
+pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
+    let folder = workspace.target().join("bench-report");
+    let json = folder.join("report.json");
+    if args.render {
+        return write(&Report::read(&json)?, &folder);
+    }
+
+    let programs = operations::programs(workspace);
+    if programs.is_empty() {
+        bail!("the benches package has no criterion program");
+    }
+    if args.list {
+        for (operation, program) in operations::operations(workspace, &programs)? {
+            println!("{operation:<28} benches/benches/{program}.rs");
+        }
+        return Ok(());
+    }
+
+    let machine = machine::describe(workspace)?;
+    let mut command = selected(args, workspace, &programs)?;
+    // Not criterion's usual folder: what earlier runs left there would be in the report too.
+    let raw = folder.join("raw");
+    if raw.exists() {
+        std::fs::remove_dir_all(&raw).with_context(|| raw.display().to_string())?;
+    }
+    process::run(command.env("CRITERION_HOME", &raw))?;
+    let measurements = criterion::read(&raw)?;
+    if measurements.is_empty() {
+        bail!("the benches ran and left no measurement in {}", raw.display());
+    }
+
+    let report = Report { machine, measurements };
+    std::fs::write(&json, serde_json::to_string_pretty(&report)? + "\n").with_context(|| json.display().to_string())?;
+    write(&report, &folder)
+}
+
+fn selected(args: &Args, workspace: &Workspace, programs: &[String]) -> Result<Command> {
+    let pace: &[&str] = if args.quick { &QUICK } else { &FULL };
+    let options = |mut command: Command| {
+        command.args(["--", "--noplot"]).args(pace);
+        command
+    };
+    if args.operations.is_empty() {
+        return Ok(options(operations::cargo_bench(workspace.root(), programs)));
+    }
+    let all = operations::operations(workspace, programs)?;
+    let wanted = operations::select(&all, &args.operations)?;
+    let programs: BTreeSet<&String> = wanted.values().collect();
+    let mut command = options(operations::cargo_bench(workspace.root(), programs));
+    command.arg(operations::filter(wanted.keys()));
+    Ok(command)
+}
+
+fn write(report: &Report, folder: &Path) -> Result<()> {
+    for (name, text) in [("report.md", table::markdown(report)), ("report.html", page::page(report))] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    println!("{} measurements", report.measurements.len());
+    for name in ["report.html", "report.md", "report.json"] {
+        println!("  {}", folder.join(name).display());
+    }
+    Ok(())
+}
