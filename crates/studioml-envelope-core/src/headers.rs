@@ -107,8 +107,8 @@ impl UnauthenticatedHeaders {
 
     /// Where these headers and the Request disagree: the header's names, `experiment.status` and so on.
     ///
-    /// Numbers compare by value. What one side leaves out and the other has as `null`, `0` or `""` agrees, because deployed
-    /// clients fill in such defaults. A time, a lifetime or a status that only the header has is a disagreement.
+    /// Numbers compare by value. A header that is absent says nothing, so it disagrees with nothing. What only the header has
+    /// is a disagreement, unless it is `null`, `0` or `""`, because deployed clients fill in such defaults.
     ///
     /// # Errors
     /// [`RequestError`] if `request` is not a JSON object.
@@ -126,13 +126,16 @@ impl UnauthenticatedHeaders {
             let (header, request) = (parsed(header.as_deref()), parsed(request.as_deref()));
             differing_members(name, &header, &request, &mut found);
         }
-        if differ(&parsed(self.time_added.as_deref()), &parsed(truth.time_added.as_deref())) {
+        let time_added = self.time_added.as_deref().map(|header| parsed(Some(header)));
+        if time_added.is_some_and(|header| differ(&header, &parsed(truth.time_added.as_deref()))) {
             found.push("time_added".to_owned());
         }
         // one client copies the lifetime from config.experimentLifetime, another from experiment.max_duration
-        let lifetime = parsed(self.experiment_lifetime.as_deref());
-        if differ(&lifetime, &parsed(truth.experiment_lifetime.as_deref())) && differ(&lifetime, &parsed(max_duration))
-        {
+        let lifetime = self.experiment_lifetime.as_deref().map(|header| parsed(Some(header)));
+        let fits_neither = |header: Value| {
+            differ(&header, &parsed(truth.experiment_lifetime.as_deref())) && differ(&header, &parsed(max_duration))
+        };
+        if lifetime.is_some_and(fits_neither) {
             found.push("experiment_lifetime".to_owned());
         }
         Ok(found)
@@ -142,7 +145,8 @@ impl UnauthenticatedHeaders {
 /// A Request's text, checked to be UTF-8 and one JSON object with nothing after it.
 pub(crate) fn checked_object(request: &[u8]) -> Result<&str, RequestError> {
     let value: &RawValue = serde_json::from_slice(request)
-        .map_err(|error| RequestError::NotJson { line: error.line(), column: error.column() })?;
+        .map_err(|error| json::position(&error))
+        .map_err(|(line, column)| RequestError::NotJson { line, column })?;
     if value.get().starts_with('{') { Ok(value.get()) } else { Err(RequestError::NotAnObject) }
 }
 

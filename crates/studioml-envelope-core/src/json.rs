@@ -223,5 +223,11 @@ fn fail<E: serde::de::Error>(failure: &RefCell<Option<MessageError>>, error: Mes
 }
 
 fn not_json(error: &serde_json::Error) -> MessageError {
-    MessageError::NotJson { line: error.line(), column: error.column() }
+    let (line, column) = position(error);
+    MessageError::NotJson { line, column }
+}
+
+/// Where an error is, counting from 1: `serde_json` says column 0 where a text or a line ends before its first character.
+pub(crate) fn position(error: &serde_json::Error) -> (usize, usize) {
+    (error.line().max(1), error.column().max(1))
 }

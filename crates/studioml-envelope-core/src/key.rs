@@ -189,8 +189,12 @@ fn check_curve(parameters: Option<AnyRef<'_>>) -> Result<(), KeyError> {
     }
     let curve: ObjectIdentifier =
         parameters.decode_as().map_err(|_| KeyError::Encoding { structure: "elliptic curve parameters" })?;
+    if curve == PRIME256V1 {
+        return Ok(());
+    }
     match curve.to_string().as_str() {
-        "1.2.840.10045.3.1.7" => Ok(()),
+        // the right numbers in another encoding: padded arcs, which are no DER (X.690 §8.19.2)
+        "1.2.840.10045.3.1.7" => Err(KeyError::Encoding { structure: "elliptic curve parameters" }),
         "1.3.132.0.34" => Err(KeyError::UnsupportedCurve { curve: "P-384".to_owned() }),
         "1.3.132.0.35" => Err(KeyError::UnsupportedCurve { curve: "P-521".to_owned() }),
         "1.3.132.0.10" => Err(KeyError::UnsupportedCurve { curve: "secp256k1".to_owned() }),
