@@ -12,9 +12,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use super::{
-    Action, Backoff, DeliveryId, Event, Memory, MessageDigest, PauseReason, Published, Reason, Time, Verdict,
-};
+use super::{Action, Backoff, DeliveryId, Event, Memory, MessageDigest, PauseReason, Published, Reason, Time, Verdict};
 
 /// Which way a lane goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +107,11 @@ enum Flow {
     Running,
     /// `over`: it may end as soon as nothing is under way. Not earlier, or reports handed back one after another would
     /// overtake each other.
-    Paused { reason: PauseReason, until: Time, over: bool },
+    Paused {
+        reason: PauseReason,
+        until: Time,
+        over: bool,
+    },
     Draining,
 }
 
