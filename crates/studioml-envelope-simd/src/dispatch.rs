@@ -2,6 +2,8 @@
 
 use studioml_envelope_core::{Implementation, Nonce, Part, SecretBox, SessionKey, Tag, Unauthentic};
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use crate::paths::{Avx2, Avx512Ifma};
 use crate::portable::Portable;
 
 /// The paths, the best last.
@@ -35,10 +37,24 @@ impl Path {
     }
 }
 
+/// The part that takes `path`, if this CPU has it.
+#[inline]
+pub(crate) fn secret_box(path: Path) -> Option<&'static dyn SecretBox> {
+    match path {
+        Path::Portable => Some(&Portable),
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        Path::Avx2 => Avx2::detect().map(|path| path as &dyn SecretBox),
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        Path::Avx512Ifma => Avx512Ifma::detect().map(|path| path as &dyn SecretBox),
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        Path::Avx2 | Path::Avx512Ifma => None,
+    }
+}
+
 /// The best path that this CPU has.
 #[inline]
 fn detected() -> &'static dyn SecretBox {
-    &Portable
+    secret_box(Path::Avx512Ifma).or_else(|| secret_box(Path::Avx2)).unwrap_or(&Portable)
 }
 
 /// The best path that this CPU has, as a part.

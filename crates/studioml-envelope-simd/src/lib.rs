@@ -2,6 +2,8 @@
 //!
 //! | path | needs | cipher | MAC |
 //! |---|---|---|---|
+//! | `avx512ifma` | AVX-512 F, VL, BW, IFMA | 16 blocks in 512-bit registers | 8 lanes in radix 2^44 |
+//! | `avx2` | AVX2, BMI2 | 8 blocks in 256-bit registers | 4 lanes in radix 2^26 |
 //! | `portable` | any CPU | RustCrypto's `salsa20` | RustCrypto's `poly1305` |
 //!
 //! The path is detected at run time and chosen once per message. Nothing but the CPU can change it: there is no environment
@@ -29,9 +31,18 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod dispatch;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod flow;
 #[doc(hidden)]
 pub mod hazmat;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod paths;
+mod poly1305;
 mod portable;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod salsa20;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod span;
 
 use studioml_envelope_core::SecretBox;
 
