@@ -1,0 +1,142 @@
+//! Mode `seed`: the exchange of the seed document, byte for byte, and AES-256-GCM records under its key (FORMAT §8).
+//!
+//! It is unauthenticated: anybody in the middle can read and change everything, and nothing here can notice. That is why the
+//! constructors say so. It exists to talk to programs that were written after the seed.
+
+mod pem;
+mod record;
+
+use studioml_envelope_core::{EphemeralKey, KeyError, P256PublicKey, Provider, SharedSecret};
+use zeroize::Zeroizing;
+
+pub use pem::MAX_PEM;
+pub(crate) use record::{Reader, Writer};
+
+use crate::{
+    HandshakeError, Peer, Progress,
+    record::{self as records, Established, RecordOptions, RecordReader, RecordWriter},
+};
+
+/// One end of the seed's exchange.
+///
+/// ```text
+/// client → server   client's ephemeral P-256 public key, PEM SubjectPublicKeyInfo
+/// server → client   server's, the same way
+/// both              key = HKDF-SHA256(ikm = ECDH x-coordinate, salt = none, info = none, length = 32)
+/// ```
+pub struct Handshake {
+    provider: Provider,
+    options: RecordOptions,
+    direction: Direction,
+    state: State,
+}
+
+/// Which way records go, as the first byte of the nonce. The side that sends `ClientToServer` is the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    ClientToServer = 0,
+    ServerToClient = 1,
+}
+
+enum State {
+    /// The client has said nothing yet.
+    Silent,
+    /// The client has sent its key and keeps the private half for one agreement.
+    Sent(Box<dyn EphemeralKey>),
+    /// The server waits for the client's key. It makes its own only then: a silent client costs it no arithmetic.
+    Waiting,
+    Over,
+}
+
+impl Handshake {
+    /// The client's end: it sends the first key. **Nothing proves who answers.**
+    #[must_use]
+    pub const fn unauthenticated_client(provider: &Provider, options: RecordOptions) -> Self {
+        Self { provider: *provider, options, direction: Direction::ClientToServer, state: State::Silent }
+    }
+
+    /// The server's end: it answers with its key. **Nothing proves who asks.**
+    #[must_use]
+    pub const fn unauthenticated_server(provider: &Provider, options: RecordOptions) -> Self {
+        Self { provider: *provider, options, direction: Direction::ServerToClient, state: State::Waiting }
+    }
+
+    /// See [`crate::Handshake::advance`].
+    ///
+    /// # Errors
+    /// [`HandshakeError`], as there.
+    pub fn advance(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Progress, HandshakeError> {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::Silent => {
+                self.state = State::Sent(self.generate(output)?);
+                self.advance(input, output)
+            }
+            State::Sent(ephemeral) => {
+                let Some((peer, consumed)) = pem::take_public_key(input)? else {
+                    self.state = State::Sent(ephemeral);
+                    return Ok(Progress::Incomplete { consumed: 0 });
+                };
+                self.complete(ephemeral, &peer, consumed)
+            }
+            State::Waiting => {
+                let Some((peer, consumed)) = pem::take_public_key(input)? else {
+                    self.state = State::Waiting;
+                    return Ok(Progress::Incomplete { consumed: 0 });
+                };
+                let mut answer = Vec::new();
+                let ephemeral = self.generate(&mut answer)?;
+                let progress = self.complete(ephemeral, &peer, consumed)?;
+                output.append(&mut answer);
+                Ok(progress)
+            }
+            State::Over => Err(HandshakeError::Over),
+        }
+    }
+
+    /// Makes this connection's own key pair, consumed by its one use: HKDF has neither salt nor transcript here, so a pair used
+    /// twice would repeat key and nonces.
+    fn generate(&self, output: &mut Vec<u8>) -> Result<Box<dyn EphemeralKey>, HandshakeError> {
+        let ephemeral = self.provider.agree.generate(self.provider.random).map_err(|_| HandshakeError::Generation)?;
+        pem::put_public_key(*ephemeral.public_key(), output)?;
+        Ok(ephemeral)
+    }
+
+    fn complete(
+        &self,
+        ephemeral: Box<dyn EphemeralKey>,
+        peer: &P256PublicKey,
+        consumed: usize,
+    ) -> Result<Progress, HandshakeError> {
+        let shared = ephemeral.agree(peer).map_err(|_| KeyError::PointNotOnCurve)?;
+        let key = derive_key(&self.provider, &shared)?;
+        let (mine, theirs) = match self.direction {
+            Direction::ClientToServer => (Direction::ClientToServer, Direction::ServerToClient),
+            Direction::ServerToClient => (Direction::ServerToClient, Direction::ClientToServer),
+        };
+        let aead = self.provider.aead;
+        let max_message = self.options.max_message.min(records::DEFAULT_MAX_MESSAGE);
+        Ok(Progress::Complete {
+            consumed,
+            established: Box::new(Established {
+                writer: RecordWriter(records::Writer::Seed(Writer::new(aead.load(&key), mine, max_message))),
+                reader: RecordReader(records::Reader::Seed(Reader::new(aead.load(&key), theirs, max_message))),
+                peer: Peer::Unauthenticated,
+            }),
+        })
+    }
+}
+
+fn derive_key(provider: &Provider, shared: &SharedSecret) -> Result<Zeroizing<[u8; 32]>, HandshakeError> {
+    let mut key = Zeroizing::new([0; 32]);
+    provider
+        .kdf
+        .hkdf_sha256(&[], shared.expose_secret(), &[], key.as_mut_slice())
+        .map_err(|_| HandshakeError::Generation)?;
+    Ok(key)
+}
+
+impl core::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("seed::Handshake").field("direction", &self.direction).finish_non_exhaustive()
+    }
+}
