@@ -1,0 +1,86 @@
+//! One connection, from its handshake to its end.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::{net::TcpStream, sync::watch};
+
+use super::{Handler, Origin, Server, ServerEvent, admission::Slot};
+use crate::{Channel, ChannelError, Receipt};
+
+/// What all connections of a server share.
+pub(super) struct Service<H> {
+    pub(super) server: Server,
+    pub(super) handler: H,
+}
+
+impl<H: Handler> Service<H> {
+    pub(super) async fn serve(&self, stream: TcpStream, address: SocketAddr, slot: Slot, drain: watch::Receiver<bool>) {
+        let counters = &self.server.counters;
+        // boxed: what a handshake needs is given back when the channel stands
+        let channel = match Box::pin(self.establish(stream, slot)).await {
+            Ok(channel) => channel,
+            Err(error) => {
+                counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+                return self.server.observe(&ServerEvent::HandshakeFailed { address, error: &error });
+            }
+        };
+        counters.established.fetch_add(1, Ordering::Relaxed);
+        let peer = Arc::clone(channel.peer());
+        self.server.observe(&ServerEvent::Established { address, peer: &peer });
+        let ended = self.exchange(channel, Origin { peer: Arc::clone(&peer), address }, drain).await;
+        let counter = if ended.is_ok() { &counters.closed } else { &counters.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.server.observe(&ServerEvent::Ended { address, peer: &peer, error: ended.as_ref().err() });
+    }
+
+    async fn establish(&self, stream: TcpStream, mut slot: Slot) -> Result<Channel<TcpStream>, ChannelError> {
+        stream.set_nodelay(true)?;
+        let deadlines = self.server.options.deadlines;
+        tokio::select! {
+            biased;
+            () = slot.given_up() => Err(ChannelError::CrowdedOut),
+            channel = Channel::establish(stream, self.server.handshake(), deadlines) => channel,
+        }
+    }
+
+    /// Messages in, receipts out, in order, until either side closes.
+    async fn exchange(
+        &self,
+        mut channel: Channel<TcpStream>,
+        origin: Origin,
+        mut drain: watch::Receiver<bool>,
+    ) -> Result<(), ChannelError> {
+        let mut draining = false;
+        while !draining || channel.is_mid_message() {
+            let received = tokio::select! {
+                biased;
+                _ = drain.wait_for(|draining| *draining), if !draining => {
+                    draining = true;
+                    continue;
+                }
+                received = channel.receive() => received?,
+            };
+            let Some(message) = received else {
+                // the client has ended in order; whether it still hears our close changes nothing
+                let _ = Box::pin(channel.close()).await;
+                return Ok(());
+            };
+            if !self.server.permits(&origin.peer) {
+                return Err(ChannelError::Revoked);
+            }
+            let receipt = self.handler.handle(origin.clone(), message).await;
+            self.count(&receipt);
+            channel.send(&receipt.to_json()).await?;
+        }
+        Box::pin(channel.close()).await
+    }
+
+    fn count(&self, receipt: &Receipt) {
+        let counters = &self.server.counters;
+        let counter = if receipt.is_accepted() { &counters.messages_accepted } else { &counters.messages_refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

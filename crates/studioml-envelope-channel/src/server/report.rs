@@ -1,0 +1,121 @@
+//! What a server says about itself: counters, a report, events.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{ChannelError, Peer};
+
+/// What a server has counted so far.
+#[derive(Debug, Default)]
+pub struct ServerCounters {
+    pub(super) accepted: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) handshakes_failed: AtomicU64,
+    pub(super) established: AtomicU64,
+    pub(super) messages_accepted: AtomicU64,
+    pub(super) messages_refused: AtomicU64,
+    pub(super) closed: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) cut: AtomicU64,
+    pub(super) panicked: AtomicU64,
+}
+
+/// The counters at one moment. Every connection that was accepted ends in exactly one of `refused`, `handshakes_failed`,
+/// `closed`, `failed`, `cut` and `panicked`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerReport {
+    /// Connections that the listener took.
+    pub accepted: u64,
+    /// Of these, refused for a cap.
+    pub refused: u64,
+    /// Handshakes that failed, were too slow, or were given up for others.
+    pub handshakes_failed: u64,
+    /// Channels that stood.
+    pub established: u64,
+    /// Messages that were answered with `accepted`.
+    pub messages_accepted: u64,
+    /// Messages that were answered with `refused`.
+    pub messages_refused: u64,
+    /// Channels that ended in order, from either side.
+    pub closed: u64,
+    /// Channels that were cut, too slow, or sent what is no record.
+    pub failed: u64,
+    /// Connections that were cut when the drain time was over.
+    pub cut: u64,
+    /// Connections whose handler panicked.
+    pub panicked: u64,
+}
+
+impl ServerCounters {
+    /// The counters as they stand now.
+    #[must_use]
+    pub fn report(&self) -> ServerReport {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ServerReport {
+            accepted: read(&self.accepted),
+            refused: read(&self.refused),
+            handshakes_failed: read(&self.handshakes_failed),
+            established: read(&self.established),
+            messages_accepted: read(&self.messages_accepted),
+            messages_refused: read(&self.messages_refused),
+            closed: read(&self.closed),
+            failed: read(&self.failed),
+            cut: read(&self.cut),
+            panicked: read(&self.panicked),
+        }
+    }
+}
+
+/// Why a connection got no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The server has all the connections it takes.
+    Full,
+    /// The address has all the connections it gets.
+    AddressFull,
+}
+
+/// Something that happened to a connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServerEvent<'a> {
+    /// The listener could not take a connection.
+    AcceptFailed {
+        /// Why.
+        error: &'a io::Error,
+    },
+    /// A connection got no place.
+    Refused {
+        /// From where.
+        address: SocketAddr,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A handshake failed.
+    HandshakeFailed {
+        /// From where.
+        address: SocketAddr,
+        /// Why. The client was not told.
+        error: &'a ChannelError,
+    },
+    /// A channel stands.
+    Established {
+        /// From where.
+        address: SocketAddr,
+        /// Who.
+        peer: &'a Peer,
+    },
+    /// A channel has ended.
+    Ended {
+        /// From where.
+        address: SocketAddr,
+        /// Who.
+        peer: &'a Peer,
+        /// Why, unless it ended in order.
+        error: Option<&'a ChannelError>,
+    },
+}
