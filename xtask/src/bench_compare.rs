@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::bench::report::{Measurement, Report};
 use crate::bench::units;
 
-/// Print what changed from one report.json to another beyond noise; fail where something got slower past the threshold.
+/// Print what changed from one report.json to another beyond noise; fail where something got slower past the threshold
 ///
 /// Noise: two medians whose 95 % confidence intervals meet, or that differ by less than 1 %. Exit code 1 says slower.
 ///

@@ -12,7 +12,7 @@ use crate::layers::plan;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Lint and test the facade with each of its features alone, and lint the sensible pairs.
+/// Lint and test the facade with each of its features alone, and lint the sensible pairs
 ///
 /// Examples:
 ///   cargo xtask features

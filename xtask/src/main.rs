@@ -7,12 +7,16 @@
 
 mod bench;
 mod bench_compare;
+mod checksum;
+mod dist;
 mod features;
+mod fuzz;
 mod layers;
 mod msrv;
 mod process;
 mod test;
 mod tool;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -36,8 +40,11 @@ enum Verb {
     Layers(layers::Args),
     Features(features::Args),
     Msrv(msrv::Args),
+    Vectors(vectors::Args),
+    Fuzz(fuzz::Args),
     Bench(bench::Args),
     BenchCompare(bench_compare::Args),
+    Dist(dist::Args),
     Tool(tool::Args),
 }
 
@@ -58,8 +65,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Layers(args) => layers::run(&args, &workspace)?,
         Verb::Features(args) => features::run(&args, &workspace)?,
         Verb::Msrv(args) => msrv::run(&args, &workspace)?,
+        Verb::Vectors(args) => vectors::run(&args, &workspace)?,
+        Verb::Fuzz(args) => fuzz::run(&args, &workspace)?,
         Verb::Bench(args) => bench::run(&args, &workspace)?,
         Verb::BenchCompare(args) => return bench_compare::run(&args),
+        Verb::Dist(args) => dist::run(&args, &workspace)?,
         Verb::Tool(args) => tool::run(&args, &workspace)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,15 +1,16 @@
 //! `cargo xtask tool`: cargo's add-ons in the versions this project pins, kept in the target folder.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Run a cargo add-on in the version this project pins, installing it into target/tools first where it is missing.
+/// Run a cargo add-on in the version this project pins, installing it into target/tools first where it is missing
 ///
 /// Examples:
 ///   cargo xtask tool deny check bans licenses sources
@@ -30,18 +31,30 @@ pub struct Args {
 pub enum Tool {
     /// Licences, bans, sources and advisories of dependencies
     Deny,
+    /// Builds of the fuzz targets
+    Fuzz,
+    /// Builds that carry their dependency list
+    Auditable,
+    /// The bill of materials
+    Sbom,
 }
 
 impl Tool {
     fn package(self) -> &'static str {
         match self {
             Self::Deny => "cargo-deny",
+            Self::Fuzz => "cargo-fuzz",
+            Self::Auditable => "cargo-auditable",
+            Self::Sbom => "cargo-sbom",
         }
     }
 
     fn version(self) -> &'static str {
         match self {
             Self::Deny => "0.20.2",
+            Self::Fuzz => "0.13.2",
+            Self::Auditable => "0.7.7",
+            Self::Sbom => "0.10.0",
         }
     }
 }
@@ -61,36 +74,51 @@ pub fn command(tool: Tool, workspace: &Workspace) -> Result<Command> {
     Ok(command)
 }
 
-/// The add-on where it stands: on the path in the pinned version, or in the target folder.
+/// The add-on in the target folder, installed there in the pinned version if it is not.
 fn program(tool: Tool, workspace: &Workspace) -> Result<PathBuf> {
-    let on_path = PathBuf::from(tool.package());
     let kept = workspace.target().join("tools");
     let installed = kept.join("bin").join(tool.package());
-    for candidate in [&installed, &on_path] {
-        if is_pinned(tool, candidate) {
-            return Ok(candidate.clone());
-        }
-    }
-    install(tool, &kept)?;
-    if !is_pinned(tool, &installed) {
-        bail!("{} was installed and does not report version {}", installed.display(), tool.version());
+    if !is_pinned(tool, &kept) || !installed.is_file() {
+        install(tool, &kept)?;
     }
     Ok(installed)
 }
 
-fn is_pinned(tool: Tool, program: &PathBuf) -> bool {
-    let said = process::capture(Command::new(program).arg("--version")).unwrap_or_default();
-    said.split_whitespace().any(|word| word == tool.version())
+/// Cargo's own record of what it installed there; not every add-on tells its version.
+fn is_pinned(tool: Tool, kept: &Path) -> bool {
+    let record = std::fs::read_to_string(kept.join(".crates.toml")).unwrap_or_default();
+    record.contains(&format!("\"{} {} (", tool.package(), tool.version()))
 }
 
-fn install(tool: Tool, kept: &PathBuf) -> Result<()> {
+fn install(tool: Tool, kept: &Path) -> Result<()> {
     let build = kept.join("build");
     let mut command = Command::new(process::cargo());
     // Unoptimised: these read a few megabytes once, and their compile time is what a fresh machine waits for.
-    command.args(["install", "--quiet", "--locked", "--debug", tool.package(), "--version", tool.version()]);
+    command.args(["install", "--locked", "--debug", tool.package(), "--version", tool.version()]);
     command.arg("--root").arg(kept).arg("--target-dir").arg(&build);
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
     command.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_INCREMENTAL", "0");
     process::run(&mut command)?;
     std::fs::remove_dir_all(&build)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_pinned_version_is_taken() {
+        let kept = tempfile::tempdir().unwrap();
+        let record =
+            |version| format!("[v1]\n\"cargo-deny {version} (registry+https://example.org)\" = [\"cargo-deny\"]\n");
+        assert!(!is_pinned(Tool::Deny, kept.path()));
+        std::fs::write(kept.path().join(".crates.toml"), record("0.20.1")).unwrap();
+        assert!(!is_pinned(Tool::Deny, kept.path()));
+        std::fs::write(kept.path().join(".crates.toml"), record(Tool::Deny.version())).unwrap();
+        assert!(is_pinned(Tool::Deny, kept.path()));
+        assert!(!is_pinned(Tool::Fuzz, kept.path()));
+    }
 }

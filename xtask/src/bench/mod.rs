@@ -19,7 +19,7 @@ use crate::process;
 use crate::workspace::Workspace;
 use report::Report;
 
-/// Measure, and write target/bench-report/report.{html,md,json}.
+/// Measure, and write target/bench-report/report.{html,md,json}
 ///
 /// Examples:
 ///   cargo xtask bench

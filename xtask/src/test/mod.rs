@@ -13,7 +13,7 @@ use crate::process;
 use crate::workspace::Workspace;
 use outcome::Outcome;
 
-/// Run every test, doctests included, after setting up what they need.
+/// Run every test, doctests included, after setting up what they need
 ///
 /// Needed and set up: a Python environment in target/python, and Debian's
 /// python3-venv, rabbitmq-server and valgrind. What is there is left alone.
