@@ -2,6 +2,7 @@
 //!
 //! - [`read_private`], [`read_public`] and [`inspect`] read every format of FORMAT §5, detected by content.
 //! - [`encode_private`] and [`encode_public`] write what `openssl`, `ssh-keygen` and deployed runners read.
+//! - [`directory`] holds the keys of mounted directories, by queue-name prefix, and keeps them new.
 //! - [`disk`] reads and writes the files themselves, so that a private key is never readable by others for a moment.
 //!
 //! No crypto library stands below this crate but those that key *files* need (bcrypt, PBKDF2, scrypt, CBC). What has to be
@@ -10,6 +11,7 @@
 #![deny(missing_docs)]
 
 mod description;
+pub mod directory;
 pub mod disk;
 mod encode;
 mod error;

@@ -41,24 +41,33 @@ impl Block<'_> {
     }
 }
 
-/// Whether there is anything for [`blocks`] in it.
+/// Whether there are blocks in it.
 pub(super) fn is_armored(bytes: &[u8]) -> bool {
     lines(bytes).any(|line| begin(line).is_some())
 }
 
-/// All blocks of a file, in order. Text outside of blocks is explanation (RFC 7468 §2) and is skipped.
+/// A block, or a line outside of blocks.
+pub(super) enum Piece<'a> {
+    Block(Block<'a>),
+    /// Not empty. Explanation (RFC 7468 §2), unless the caller knows better.
+    Line(&'a [u8]),
+}
+
+/// All of a text file, in order.
 ///
 /// # Errors
 /// `Damaged` if a block does not end, its ends do not match, or its contents are not base64.
-pub(super) fn blocks(bytes: &[u8]) -> Result<Vec<Block<'_>>, KeyFileError> {
-    let mut blocks = Vec::new();
+pub(super) fn pieces(bytes: &[u8]) -> Result<Vec<Piece<'_>>, KeyFileError> {
+    let mut pieces = Vec::new();
     let mut lines = lines(bytes);
     while let Some(line) = lines.next() {
-        if let Some((label, ssh2)) = begin(line) {
-            blocks.push(block(label, ssh2, &mut lines)?);
+        match begin(line) {
+            Some((label, ssh2)) => pieces.push(Piece::Block(block(label, ssh2, &mut lines)?)),
+            None if !line.is_empty() => pieces.push(Piece::Line(line)),
+            None => {}
         }
     }
-    Ok(blocks)
+    Ok(pieces)
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -159,8 +168,12 @@ mod tests {
         let text = "Bag Attributes\n-----BEGIN A B-----\r\nProc-Type: 4,ENCRYPTED\r\nDEK-Info: X,00\r\n\r\nAQID\r\nBA==\r\n\
                     -----END A B-----\n  indented:\n---- BEGIN SSH2 PUBLIC KEY ----\nComment: \"one \\\ntwo\"\nBQ==\n\
                     ---- END SSH2 PUBLIC KEY ----";
-        let blocks = blocks(text.as_bytes()).unwrap();
-        let [first, second] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+        let pieces = pieces(text.as_bytes()).unwrap();
+        let [Piece::Line(b"Bag Attributes"), Piece::Block(first), Piece::Line(b"indented:"), Piece::Block(second)] =
+            pieces.as_slice()
+        else {
+            panic!("{} pieces", pieces.len())
+        };
         assert_eq!((first.label, first.ssh2, first.contents.expose_secret()), ("A B", false, [1, 2, 3, 4].as_slice()));
         assert_eq!(first.header("dek-info"), Some("X,00"));
         assert_eq!(
@@ -181,14 +194,13 @@ mod tests {
             "-----BEGIN A-----\nAQIDBB==\n-----END A-----\n",
             "-----BEGIN A-----",
         ] {
-            assert_eq!(blocks(text.as_bytes()).map(|blocks| blocks.len()), Err(DAMAGED), "{text}");
+            assert_eq!(pieces(text.as_bytes()).map(|pieces| pieces.len()), Err(DAMAGED), "{text}");
         }
     }
 
     #[test]
     fn an_empty_block_is_a_block() {
-        let blocks = blocks(b"-----BEGIN A-----\n-----END A-----").unwrap();
-        assert_eq!(blocks.len(), 1);
-        assert!(blocks[0].contents.is_empty());
+        let pieces = pieces(b"-----BEGIN A-----\n-----END A-----").unwrap();
+        assert!(matches!(pieces.as_slice(), [Piece::Block(block)] if block.contents.is_empty()));
     }
 }

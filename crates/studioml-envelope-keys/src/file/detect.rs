@@ -4,7 +4,7 @@ use der::{AnyRef, Decode as _, Reader as _, SliceReader, Tag, Tagged as _};
 use studioml_envelope_core::SecretBytes;
 
 use super::{
-    armor::{self, Block},
+    armor::{self, Block, Piece},
     legacy::DekInfo,
     public,
 };
@@ -85,10 +85,15 @@ pub(super) fn find(bytes: &[u8]) -> Result<Vec<Found>, KeyFileError> {
 fn find_blocks(bytes: &[u8]) -> Result<Vec<Found>, KeyFileError> {
     let mut found = Vec::new();
     let mut skipped = None;
-    for block in armor::blocks(bytes)? {
-        match container_of(&block)? {
-            Some(container) => found.push(from_block(container, block)?),
-            None => skipped = Some(KeyFileError::unsupported("PEM block", block.label)),
+    for piece in armor::pieces(bytes)? {
+        match piece {
+            Piece::Block(block) => match container_of(&block)? {
+                Some(container) => found.push(from_block(container, block)?),
+                None => skipped = Some(KeyFileError::unsupported("PEM block", block.label)),
+            },
+            // in a rotation, a key in one form may stand beside a key in another: none may be overlooked
+            Piece::Line(line) if public::is_ssh_line(line) => found.push(ssh_line(line)?),
+            Piece::Line(_) => {}
         }
     }
     match (found.is_empty(), skipped) {

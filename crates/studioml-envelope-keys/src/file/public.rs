@@ -47,13 +47,16 @@ fn checked(key: PublicKey) -> Result<PublicKey, KeyFileError> {
     Ok(key)
 }
 
-/// Whether the file consists of SSH lines: its first line that is neither empty nor a comment begins like one.
+/// Whether the file consists of SSH lines: its first line that is neither empty nor a comment is one.
 pub(super) fn is_ssh_lines(bytes: &[u8]) -> bool {
-    ssh_lines(bytes).next().is_some_and(|line| {
-        let (algorithm, rest) = cut_word(line);
-        let known = [b"ssh-".as_slice(), b"ecdsa-sha2-", b"sk-"].iter().any(|prefix| algorithm.starts_with(prefix));
-        known && cut_word(rest).0.starts_with(b"AAAA")
-    })
+    ssh_lines(bytes).next().is_some_and(is_ssh_line)
+}
+
+/// Whether a line begins as one with a key does.
+pub(super) fn is_ssh_line(line: &[u8]) -> bool {
+    let (algorithm, rest) = cut_word(line);
+    let known = [b"ssh-".as_slice(), b"ecdsa-sha2-", b"sk-"].iter().any(|prefix| algorithm.starts_with(prefix));
+    known && cut_word(rest).0.starts_with(b"AAAA")
 }
 
 /// The lines that count.

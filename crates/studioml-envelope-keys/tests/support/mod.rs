@@ -4,36 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use studioml_envelope_aws_lc_rs as aws_lc_rs;
-use studioml_envelope_core::{Implementation, Nonce, Part, Provider, SecretBox, SessionKey, Tag, Unauthentic};
-
-/// Key files need no SecretBox.
-struct NoSecretBox;
-
-impl Part for NoSecretBox {
-    fn implementation(&self) -> Implementation {
-        Implementation { library: "none", version: "", path: "" }
-    }
-}
-
-impl SecretBox for NoSecretBox {
-    fn seal_in_place(&self, _: &SessionKey, _: &Nonce, _: &mut [u8]) -> Tag {
-        unreachable!("key files need no SecretBox")
-    }
-    fn seal_chunks(&self, _: &SessionKey, _: &Nonce, _: &[u8], _: &mut dyn FnMut(&[u8])) -> Tag {
-        unreachable!("key files need no SecretBox")
-    }
-    fn open_in_place(&self, _: &SessionKey, _: &Nonce, _: &Tag, _: &mut [u8]) -> Result<(), Unauthentic> {
-        unreachable!("key files need no SecretBox")
-    }
-}
+use studioml_envelope_core::Provider;
+use studioml_envelope_rustcrypto as rustcrypto;
 
 pub const PROVIDER: &Provider = &Provider {
-    name: "aws-lc-rs without SecretBox",
+    name: "aws-lc-rs with a SecretBox of RustCrypto's",
     random: &aws_lc_rs::RANDOM,
     digest: &aws_lc_rs::DIGEST,
     key_wrap: &aws_lc_rs::KEY_WRAP,
     key_unwrap: &aws_lc_rs::KEY_UNWRAP,
-    secret_box: &NoSecretBox,
+    secret_box: &rustcrypto::SECRET_BOX,
     sign: &aws_lc_rs::SIGN,
     verify: &aws_lc_rs::VERIFY,
     agree: &aws_lc_rs::AGREE,
