@@ -1,0 +1,377 @@
+//! The command line, as clap reads it (CLI.md). Every verb's help ends with an example.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+/// Seal, sign, verify and open StudioML messages.
+///
+/// Exit codes: 0 done; 1 refused (the signature does not verify, the payload cannot be opened, the policy says no); 2 usage;
+/// 3 a key, passphrase, configuration or input that cannot be used; 4 input/output or network.
+#[derive(Debug, Parser)]
+#[command(name = "studioml-envelope", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// Options that every verb takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Crypto provider to use, as `backends` lists them; the best one compiled in if not given.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// Make the result machine-readable: one JSON object on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Accept a private key file that others can read.
+    #[arg(long, global = true)]
+    pub allow_readable_key: bool,
+    /// Where a passphrase comes from.
+    #[command(flatten)]
+    pub passphrase: PassphraseSource,
+}
+
+/// Where a passphrase comes from. Never an argument: arguments are visible to every process on the machine.
+#[derive(Debug, Args)]
+pub struct PassphraseSource {
+    /// File that holds the passphrase.
+    #[arg(long, global = true, value_name = "F", env = "STUDIOML_PASSPHRASE_FILE", conflicts_with = "passphrase_fd")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Inherited file descriptor to read the passphrase from.
+    #[arg(long, global = true, value_name = "N")]
+    pub passphrase_fd: Option<u32>,
+    /// That descriptor, opened.
+    #[arg(skip)]
+    pub descriptor: Option<std::fs::File>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Make a key pair.
+    #[command(subcommand)]
+    Keygen(Keygen),
+    /// Print the fingerprints of a public or private key.
+    Fingerprint(Fingerprint),
+    /// Look at key files and mounted key directories.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Seal a Request or a report for a recipient.
+    Seal(Seal),
+    /// Sign a payload string.
+    Sign(Sign),
+    /// Verify the signature of a message.
+    Verify(Verify),
+    /// Verify and open a message.
+    Open(Open),
+    /// Show what a message is made of, without opening it.
+    Inspect(Inspect),
+    /// Run the whole story on this machine: keys, seal, sign, verify, open, and every forgery refused.
+    #[command(after_help = "Example:\n  studioml-envelope demo")]
+    Demo(Demo),
+    /// List the providers compiled in, slot by slot.
+    #[command(after_help = "Example:\n  studioml-envelope backends --json")]
+    Backends,
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  studioml-envelope completions bash > /etc/bash_completion.d/studioml-envelope")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, troff.
+    #[command(after_help = "Example:\n  studioml-envelope man > studioml-envelope.1")]
+    Man,
+}
+
+/// Kinds of key pairs.
+#[derive(Debug, Subcommand)]
+pub enum Keygen {
+    /// Make an RSA key pair for message encryption: NAME.pem and NAME.pub.pem.
+    #[command(
+        after_help = "Example:\n  studioml-envelope keygen encryption -o studioml_message --passphrase-file secret_phrase"
+    )]
+    Encryption {
+        /// Name of the files to write.
+        #[arg(short = 'o', long = "output", value_name = "NAME")]
+        name: PathBuf,
+        /// Size of the modulus.
+        #[arg(long, default_value_t = 4096, value_parser = parse_bits)]
+        bits: usize,
+        /// Write the private key without a passphrase.
+        #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_fd", "legacy_pem"])]
+        no_passphrase: bool,
+        /// Write `RSA PRIVATE KEY` with `DEK-Info: AES-256-CBC`, which older runners need.
+        #[arg(long)]
+        legacy_pem: bool,
+        /// Write over existing files.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make a signing key pair: NAME (OpenSSH) and NAME.pub (one line).
+    #[command(after_help = "Example:\n  studioml-envelope keygen signing -o studioml_signing")]
+    Signing {
+        /// Name of the files to write.
+        #[arg(short = 'o', long = "output", value_name = "NAME")]
+        name: PathBuf,
+        /// Signature algorithm.
+        #[arg(long, value_enum, default_value_t = Algorithm::Ed25519)]
+        algorithm: Algorithm,
+        /// Comment to write into the files.
+        #[arg(long, value_name = "C", default_value = "")]
+        comment: String,
+        /// Write over existing files.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// Signature algorithms.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Algorithm {
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+    /// ECDSA with P-256 and SHA-256.
+    P256,
+}
+
+/// `fingerprint`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  studioml-envelope fingerprint studioml_signing.pub --format all")]
+pub struct Fingerprint {
+    /// Public or private key file of any kind; `-` for standard input.
+    pub key: PathBuf,
+    /// Form of the fingerprint.
+    #[arg(long, value_enum, default_value_t = Form::SshSha256)]
+    pub format: Form,
+}
+
+/// Forms of fingerprints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// SHA-256 of the SSH public key blob.
+    SshSha256,
+    /// SHA-256 of the DER SubjectPublicKeyInfo.
+    SpkiSha256,
+    /// SHA-1 of the SSH public key blob.
+    SshSha1,
+    /// SHA-1 of the DER SubjectPublicKeyInfo.
+    SpkiSha1,
+    /// All four, labelled.
+    All,
+}
+
+/// `keys`.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Show a key file's kind, size, protection and fingerprints; never secret bytes.
+    #[command(after_help = "Example:\n  studioml-envelope keys show studioml_message.pem")]
+    Show {
+        /// Key file; `-` for standard input.
+        file: PathBuf,
+    },
+    /// Write a key file in another format.
+    #[command(
+        after_help = "Example:\n  studioml-envelope keys convert studioml_message.pem --to legacy-pem -o runner.pem"
+    )]
+    Convert {
+        /// Key file to read.
+        file: PathBuf,
+        /// Format to write.
+        #[arg(long, value_enum)]
+        to: KeyFormat,
+        /// File to write.
+        #[arg(short = 'o', long = "output", value_name = "OUT")]
+        output: PathBuf,
+        /// Passphrase file for the key to be written; the one it was read with if not given.
+        #[arg(long, value_name = "F", conflicts_with = "no_new_passphrase")]
+        new_passphrase_file: Option<PathBuf>,
+        /// Write the private key without a passphrase.
+        #[arg(long)]
+        no_new_passphrase: bool,
+        /// Write over an existing file.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Check a mounted key directory: what loads, what does not and why. Exit 3 if anything does not.
+    #[command(after_help = "Example:\n  studioml-envelope keys check /runner/certs/queues/signing")]
+    Check {
+        /// Directory: one file per queue-name prefix, or the key pair of the encryption mount.
+        directory: PathBuf,
+    },
+    /// Tell which prefix owns a queue, and its key's fingerprint. Exit 1 if none does.
+    #[command(after_help = "Example:\n  studioml-envelope keys select /runner/certs/queues/signing --queue rmq_cpu_1")]
+    Select {
+        /// Directory: one file per queue-name prefix.
+        directory: PathBuf,
+        /// Name of the queue.
+        #[arg(long, value_name = "Q")]
+        queue: String,
+    },
+}
+
+/// Formats that `keys convert` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeyFormat {
+    /// PKCS #8 PEM, encrypted (PBES2) where there is a passphrase.
+    Pkcs8,
+    /// Legacy PEM, `DEK-Info: AES-256-CBC` where there is a passphrase.
+    LegacyPem,
+    /// OpenSSH private key.
+    Openssh,
+    /// Public key as PKCS #1 PEM (RSA).
+    Pkcs1Pub,
+    /// Public key as SubjectPublicKeyInfo PEM.
+    SpkiPub,
+    /// Public key as one OpenSSH line.
+    SshPub,
+}
+
+/// `seal`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  studioml-envelope seal --recipient studioml_message.pub.pem --sign studioml_signing request.json -o message.json\n  \
+                  studioml-envelope seal --recipient report.pub.pem report.json -o report.payload"
+)]
+pub struct Seal {
+    /// The recipient's RSA public key file.
+    #[arg(long, value_name = "PUB")]
+    pub recipient: PathBuf,
+    /// Private key file to sign with, Ed25519 or P-256; implies --envelope.
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
+    /// Write the message JSON, its headers copied from the Request, instead of a bare payload string.
+    #[arg(long)]
+    pub envelope: bool,
+    /// Write an envelope without a signature, which everybody who checks will refuse.
+    #[arg(long, conflicts_with = "sign")]
+    pub unsigned: bool,
+    /// Input and output.
+    #[command(flatten)]
+    pub io: InOut,
+}
+
+/// IN and OUT.
+#[derive(Debug, Args)]
+pub struct InOut {
+    /// Input file; standard input if not given or `-`.
+    #[arg(value_name = "IN")]
+    pub input: Option<PathBuf>,
+    /// Output file; standard output if not given or `-`.
+    #[arg(short = 'o', long = "output", value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// Write over an existing file.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `sign`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  studioml-envelope sign --key studioml_signing request.payload")]
+pub struct Sign {
+    /// Private key file, Ed25519 or P-256.
+    #[arg(long, value_name = "KEY")]
+    pub key: PathBuf,
+    /// Input and output.
+    #[command(flatten)]
+    pub io: InOut,
+}
+
+/// Whose signatures count.
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// Public key file of the signer; all the keys in it count.
+    #[arg(long, value_name = "PUB", conflicts_with = "signing_keys")]
+    pub signer: Option<PathBuf>,
+    /// Directory with one signing public key file per queue-name prefix.
+    #[arg(long, value_name = "DIR", requires = "queue")]
+    pub signing_keys: Option<PathBuf>,
+    /// Name of the queue that the message came from.
+    #[arg(long, value_name = "Q", requires = "signing_keys")]
+    pub queue: Option<String>,
+    /// Signature of a bare payload, base64.
+    #[arg(long, value_name = "B64")]
+    pub signature: Option<String>,
+    /// What to do about a fingerprint that is not the signer's.
+    #[arg(long, value_enum, default_value_t = FingerprintRule::Refuse)]
+    pub fingerprint: FingerprintRule,
+}
+
+/// Policy for mismatched and missing fingerprints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FingerprintRule {
+    /// Refuse the message.
+    Refuse,
+    /// Say so on standard error and go on, as deployed runners do.
+    Warn,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("whose").required(true).args(["signer", "signing_keys"])),
+    after_help = "Examples:\n  studioml-envelope verify --signer studioml_signing.pub message.json\n  \
+                  studioml-envelope verify --signing-keys /runner/certs/queues/signing --queue rmq_cpu_1 message.json"
+)]
+pub struct Verify {
+    /// Whose signatures count.
+    #[command(flatten)]
+    pub trust: Trust,
+    /// Envelope, or a payload with --signature; standard input if not given or `-`.
+    #[arg(value_name = "IN")]
+    pub input: Option<PathBuf>,
+}
+
+/// `open`.
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("with").required(true).args(["key", "secrets"])),
+    group(ArgGroup::new("whose").required(true).args(["signer", "signing_keys", "unverified"])),
+    after_help = "Examples:\n  studioml-envelope open --key studioml_message.pem --signer studioml_signing.pub message.json -o request.json\n  \
+                  studioml-envelope open --key report.pem --unverified report.payload"
+)]
+pub struct Open {
+    /// Private RSA key file.
+    #[arg(long, value_name = "PRIV")]
+    pub key: Option<PathBuf>,
+    /// Directory with the mounted layout: encryption/ and passphrase/.
+    #[arg(long, value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
+    /// Whose signatures count.
+    #[command(flatten)]
+    pub trust: Trust,
+    /// Open without a signature check, and say so on standard error.
+    #[arg(long, conflicts_with = "signature")]
+    pub unverified: bool,
+    /// Input and output.
+    #[command(flatten)]
+    pub io: InOut,
+}
+
+/// `inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  studioml-envelope inspect message.json")]
+pub struct Inspect {
+    /// Envelope or payload; standard input if not given or `-`.
+    #[arg(value_name = "IN")]
+    pub input: Option<PathBuf>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Size of the RSA keys.
+    #[arg(long, default_value_t = 4096, value_parser = parse_bits)]
+    pub bits: usize,
+}
+
+fn parse_bits(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bits @ (2048 | 3072 | 4096 | 8192)) => Ok(bits),
+        _ => Err("one of 2048, 3072, 4096, 8192".to_owned()),
+    }
+}

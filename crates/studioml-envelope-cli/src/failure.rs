@@ -1,0 +1,72 @@
+//! How the program ends: one cause line, perhaps a hint, and an exit code that scripts rely on (CLI.md).
+
+use std::fmt;
+
+/// The exit codes beside 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The signature does not verify, the payload cannot be opened, the policy says no.
+    Refused = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A key, passphrase, configuration or input cannot be used.
+    Unusable = 3,
+    /// Input, output or network.
+    Io = 4,
+}
+
+/// Why the program ends without having done its work.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    cause: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A cause in lower case without a full stop; it never holds secret bytes or input at length.
+    pub fn new(exit: Exit, cause: impl fmt::Display) -> Self {
+        Self { exit, cause: cause.to_string(), hint: None }
+    }
+
+    /// Exit 1.
+    pub fn refused(cause: impl fmt::Display) -> Self {
+        Self::new(Exit::Refused, cause)
+    }
+
+    /// Exit 2.
+    pub fn usage(cause: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, cause)
+    }
+
+    /// Exit 3.
+    pub fn unusable(cause: impl fmt::Display) -> Self {
+        Self::new(Exit::Unusable, cause)
+    }
+
+    /// Exit 4.
+    pub fn io(cause: impl fmt::Display) -> Self {
+        Self::new(Exit::Io, cause)
+    }
+
+    /// Adds what the user can do about it, with the real name of the flag.
+    #[must_use]
+    pub fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "studioml-envelope: {}", self.cause)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a verb returns.
+pub type Outcome<T = ()> = Result<T, Failure>;

@@ -1,0 +1,125 @@
+//! `inspect`: what a message is made of, without a key and without opening anything.
+
+use serde_json::{Value, json};
+use studioml_envelope::{Message, MessageError, Payload, UnauthenticatedHeaders};
+
+use crate::{
+    args::{Global, Inspect},
+    failure::{Failure, Outcome},
+    io::{print_line, read_input},
+};
+
+/// Shows a message or payload.
+pub fn run(global: &Global, inspect: &Inspect) -> Outcome {
+    let mut input = read_input(inspect.input.as_deref())?;
+    let report = describe(&mut input)?;
+    if global.json {
+        return print_line(&report.to_string());
+    }
+    for line in lines(&report) {
+        print_line(&line)?;
+    }
+    Ok(())
+}
+
+/// A payload string begins with base64; everything that is JSON begins with a brace after white space.
+fn describe(input: &mut [u8]) -> Outcome<Value> {
+    let looks_like_json = input.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if !looks_like_json {
+        let payload = Payload::parse_file(input, usize::MAX).map_err(Failure::unusable)?;
+        let odd = base64_oddities(payload.as_bytes());
+        return Ok(json!({ "kind": "payload", "payload": sizes(&payload), "odd": odd }));
+    }
+    match Message::parse(input, usize::MAX) {
+        Ok(message) => Ok(describe_message(&message)),
+        Err(MessageError::NotAnEnvelope) => {
+            let headers = UnauthenticatedHeaders::from_request(input).map_err(Failure::unusable)?;
+            Ok(json!({
+                "kind": "clear-text request",
+                "unauthenticated_headers": header_values(&headers),
+                "odd": ["not sealed and not signed: anybody who can write to the queue can have made it"],
+            }))
+        }
+        Err(error) => Err(Failure::unusable(error)),
+    }
+}
+
+fn describe_message(message: &Message<'_>) -> Value {
+    let mut odd = base64_oddities(message.payload().as_bytes());
+    if message.signature().is_none() {
+        odd.push("unsigned: refused by everybody who checks".to_owned());
+    }
+    match message.claimed_fingerprint().map(str::parse::<studioml_envelope::Fingerprint>) {
+        None => odd.push("no fingerprint: counts as a mismatch".to_owned()),
+        Some(Err(error)) => odd.push(format!("fingerprint: {error}")),
+        Some(Ok(_)) => {}
+    }
+    json!({
+        "kind": "envelope",
+        "payload": sizes(message.payload()),
+        "signature": message.signature().map(|text| shortened(text, 128)),
+        "claimed_fingerprint": message.claimed_fingerprint().map(|text| shortened(text, 64)),
+        "unauthenticated_headers": header_values(message.unauthenticated_headers()),
+        "odd": odd,
+    })
+}
+
+fn sizes(payload: &Payload<'_>) -> Value {
+    json!({
+        "characters": payload.as_bytes().len(),
+        "wrapped_key_bytes": payload.wrapped_key_len(),
+        "recipient_key_bits": payload.wrapped_key_len() * 8,
+        "plaintext_bytes": payload.plaintext_len(),
+    })
+}
+
+fn header_values(headers: &UnauthenticatedHeaders) -> Value {
+    let raw = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    json!({
+        "status": headers.status(),
+        "pythonver": headers.python_version(),
+        "time_added": raw(headers.time_added()),
+        "experiment_lifetime": headers.experiment_lifetime(),
+        "resources_needed": raw(headers.resources_needed()),
+    })
+}
+
+/// Characters that are no base64 are noticed by everybody only after the signature; here they are worth a word.
+fn base64_oddities(payload: &[u8]) -> Vec<String> {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b',');
+    match payload.iter().position(|byte| !is_base64(byte)) {
+        Some(at) => vec![format!("byte {at} of the payload is no base64 character: it will not open")],
+        None => Vec::new(),
+    }
+}
+
+fn shortened(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
+}
+
+/// The report for people: one `name: value` a line.
+fn lines(report: &Value) -> Vec<String> {
+    let Some(members) = report.as_object() else { return Vec::new() };
+    let mut lines = Vec::new();
+    for (name, value) in members {
+        match value {
+            Value::Object(inner) => {
+                let note = if name == "unauthenticated_headers" { "  (clear text, signed by nobody)" } else { "" };
+                lines.push(format!("{}:{note}", name.replace('_', " ")));
+                let shown = inner.iter().filter(|(_, value)| !value.is_null());
+                lines.extend(shown.map(|(name, value)| format!("  {}: {}", name.replace('_', " "), plain(value))));
+            }
+            Value::Array(notes) => lines.extend(notes.iter().map(|note| format!("{name}: {}", plain(note)))),
+            value => lines.push(format!("{}: {}", name.replace('_', " "), plain(value))),
+        }
+    }
+    lines
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.escape_default().to_string(),
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,69 @@
+//! `verify`: whether a message is signed by a key that is trusted.
+
+use serde_json::json;
+use studioml_envelope::{FingerprintClaim, Message, Payload, Provider, Verification, Verified, Verifier, VerifyError};
+
+use crate::{
+    args::{Global, Verify},
+    failure::{Failure, Outcome},
+    io::{print_line, read_input, warn},
+    load,
+};
+
+/// Verifies, and prints the signer's fingerprint.
+pub fn run(global: &Global, verify: &Verify, provider: &Provider) -> Outcome {
+    let verifier = load::verifier(&verify.trust, provider)?;
+    let mut input = read_input(verify.input.as_deref())?;
+    let verified = verify_input(&mut input, verify.trust.signature.as_deref(), &verifier)?;
+    let verification = verified.verification();
+    warn_of_claim(verification);
+    let fingerprint = verification.fingerprint.to_string();
+    if global.json {
+        let claim = match verification.claim {
+            FingerprintClaim::Matches => "matches",
+            FingerprintClaim::Differs => "differs",
+            FingerprintClaim::Missing => "missing",
+            _ => "not made",
+        };
+        let algorithm = verification.signer.kind();
+        let report = json!({ "signer": fingerprint, "algorithm": algorithm, "claimed_fingerprint": claim });
+        return print_line(&report.to_string());
+    }
+    print_line(&fingerprint)
+}
+
+/// Verifies an envelope, or a payload with the signature that came beside it.
+pub fn verify_input<'a>(input: &'a mut [u8], signature: Option<&str>, verifier: &Verifier) -> Outcome<Verified<'a>> {
+    match signature {
+        None => {
+            let message = Message::parse(input, usize::MAX).map_err(|error| {
+                Failure::unusable(error).hint("a bare payload string is verified with --signature B64")
+            })?;
+            verifier.verify(message).map_err(|error| refusal(&error))
+        }
+        Some(signature) => {
+            let payload = Payload::parse_file(input, usize::MAX).map_err(Failure::unusable)?;
+            verifier.verify_payload(payload, signature.trim_end()).map_err(|error| refusal(&error))
+        }
+    }
+}
+
+fn refusal(error: &VerifyError) -> Failure {
+    let failure = Failure::refused(error);
+    match error {
+        VerifyError::Unsigned => failure.hint("an unsigned message is opened only with open --unverified"),
+        VerifyError::FingerprintMismatch | VerifyError::FingerprintMissing => {
+            failure.hint("--fingerprint warn lets it pass, as deployed runners do")
+        }
+        _ => failure,
+    }
+}
+
+/// With `--fingerprint warn` a false claim passes, and is said.
+pub fn warn_of_claim(verification: &Verification) {
+    match verification.claim {
+        FingerprintClaim::Differs => warn("the message's fingerprint is not that of the key that signed"),
+        FingerprintClaim::Missing => warn("the message has no fingerprint"),
+        _ => {}
+    }
+}

@@ -1,0 +1,79 @@
+//! `demo`, `backends`, help, completions, manual page: what a newcomer types first.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use support::Place;
+
+#[test]
+fn the_demo_ends_well_and_leaves_nothing() {
+    let place = Place::new();
+    let demo = place.run("demo --bits 2048").exits(0).stdout_text();
+    for text in [
+        "byte for byte",
+        "refused: the signature does not verify",
+        "forgeries tried",
+        "the temporary directory is gone",
+    ] {
+        assert!(demo.contains(text), "{text:?} is not in {demo}");
+    }
+    assert!(!demo.contains("ACCEPTED"));
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn backends_name_the_library_of_each_slot() {
+    let place = Place::new();
+    let shown = place.run("backends").exits(0).stdout_text();
+    for text in [
+        "aws-lc-rs+rustcrypto",
+        "(default)",
+        "ring+rustcrypto",
+        "key_unwrap    rsa 0.10",
+        "secret_box    crypto_secretbox",
+    ] {
+        assert!(shown.contains(text), "{text:?} is not in {shown}");
+    }
+    let json = place.run("--json backends").exits(0).stdout_text();
+    assert!(json.contains("\"secret_box\""));
+}
+
+#[test]
+fn every_verbs_help_ends_with_an_example() {
+    let place = Place::new();
+    for verb in [
+        "keygen encryption",
+        "keygen signing",
+        "fingerprint",
+        "keys show",
+        "keys convert",
+        "keys check",
+        "keys select",
+        "seal",
+        "sign",
+        "verify",
+        "open",
+        "inspect",
+        "demo",
+        "backends",
+        "completions",
+        "man",
+    ] {
+        let help = place.run(&format!("{verb} --help")).exits(0).stdout_text();
+        let examples = help.split("Example").nth(1).unwrap_or_else(|| panic!("{verb} has no example"));
+        let first_words = verb.split(' ').collect::<Vec<_>>().join(" ");
+        assert!(examples.contains(&format!("studioml-envelope {first_words}")), "{verb}: {examples}");
+    }
+}
+
+#[test]
+fn packagers_get_completions_and_a_manual_page() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(place.run(&format!("completions {shell}")).exits(0).stdout_text().contains("studioml-envelope"));
+    }
+    let page = place.run("man").exits(0).stdout_text();
+    for verb in ["studioml\\-envelope\\-seal", "studioml\\-envelope\\-keygen\\-signing"] {
+        assert!(page.contains(verb), "{verb}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Running the program in a directory of its own.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test binary uses its part; a test may stop at once"
+)]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+/// A directory that goes away, and the program in it.
+pub struct Place {
+    directory: tempfile::TempDir,
+}
+
+/// What the program did.
+pub struct Ran {
+    pub exit: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8(self.stdout.clone()).unwrap()
+    }
+
+    /// Asserts the exit code, showing what the program said where it differs.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.exit, code, "stderr: {}\nstdout: {}", self.stderr, String::from_utf8_lossy(&self.stdout));
+        self
+    }
+
+    /// Asserts that standard error holds a text.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in {:?}", self.stderr);
+        self
+    }
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        let path = self.file(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, contents).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.file(name)).unwrap()
+    }
+
+    /// Copies a vector file, private to its owner as a user's own would be.
+    pub fn copy_vector(&self, vector: &str, name: &str) {
+        self.write(name, fs::read(vectors().join(vector)).unwrap());
+        self.chmod(name, 0o600);
+    }
+
+    pub fn chmod(&self, name: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Runs the program with arguments separated by spaces.
+    pub fn run(&self, arguments: &str) -> Ran {
+        self.run_with(arguments, b"")
+    }
+
+    /// The same with something on standard input.
+    pub fn run_with(&self, arguments: &str, input: &[u8]) -> Ran {
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_studioml-envelope"));
+        command.args(arguments).current_dir(self.path()).env_remove("STUDIOML_PASSPHRASE_FILE");
+        ran(&mut command, input)
+    }
+
+    /// Runs another tool here and expects it to do its work.
+    #[track_caller]
+    pub fn tool(&self, program: &str, arguments: &[&str]) -> Vec<u8> {
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+        assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+}
+
+/// Runs a command with something on standard input.
+pub fn ran(command: &mut Command, input: &[u8]) -> Ran {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // a program that refuses early closes its input; that is its right
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    Ran { exit: status.code().unwrap_or(-1), stdout, stderr: String::from_utf8(stderr).unwrap() }
+}
+
+/// The vectors of the conformance crate.
+pub fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../studioml-envelope-conformance/vectors")
+}
