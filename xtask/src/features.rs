@@ -1,9 +1,10 @@
 //! `cargo xtask features`: the facade with each of its features alone, as downstream crates may choose them.
 //!
 //! The manifest decides: a feature that brings a library's adapter makes a provider and must work by itself; any other
-//! feature adds to a provider and must build beside each of them.
+//! feature adds to a provider, must build beside each of them, and is refused without one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -24,17 +25,37 @@ pub struct Args {
     #[arg(long)]
     list: bool,
 
-    /// Lint only
+    /// Run no tests
     #[arg(long)]
     no_test: bool,
 }
 
-/// One choice of features.
+/// One choice of features, and what must come of it.
 #[derive(Debug, PartialEq, Eq)]
 struct FeatureSet {
     features: Vec<String>,
-    /// Run its tests and doctests too.
-    test: bool,
+    must: Must,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Must {
+    PassLintsAndTests,
+    PassLints,
+    /// No library, no provider: the facade says so when it is compiled.
+    BeRefused,
+}
+
+/// What the facade says to somebody who chose no library.
+const REFUSAL: &str = "needs a crypto library";
+
+impl fmt::Display for Must {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PassLintsAndTests => "lint, test",
+            Self::PassLints => "lint",
+            Self::BeRefused => "is refused",
+        })
+    }
 }
 
 /// Runs every set, then fails if one failed.
@@ -42,22 +63,42 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     let facade = workspace.members().find(|package| package.name.as_str() == plan::FACADE);
     let facade = facade.with_context(|| format!("no package {} in the workspace", plan::FACADE))?;
     let mut failures = Vec::new();
-    for set in feature_sets(&facade.features) {
-        let features = set.features.join(",");
-        let test = set.test && !args.no_test;
+    for FeatureSet { features, must } in feature_sets(&facade.features) {
+        let features = features.join(",");
         if args.list {
-            println!("{features:<24} {}", if test { "lint, test" } else { "lint" });
+            println!("{:<24} {must}", if features.is_empty() { "none" } else { &features });
             continue;
         }
-        let linted =
-            process::run(cargo_on_facade(workspace, "clippy", &features).args(["--lib", "--", "-D", "warnings"]));
-        let tested = if test { process::run(&mut cargo_on_facade(workspace, "test", &features)) } else { Ok(()) };
-        failures.extend(linted.and(tested).err().map(|error| format!("{features}: {error:#}")));
+        let outcome = match must {
+            Must::BeRefused => is_refused(workspace, &features),
+            Must::PassLintsAndTests if !args.no_test => {
+                lint(workspace, &features).and_then(|()| test(workspace, &features))
+            }
+            Must::PassLintsAndTests | Must::PassLints => lint(workspace, &features),
+        };
+        failures.extend(outcome.err().map(|error| format!("features {features:?}: {error:#}")));
     }
     if !failures.is_empty() {
         bail!("the facade does not hold with every feature alone:\n  {}", failures.join("\n  "));
     }
     Ok(())
+}
+
+fn lint(workspace: &Workspace, features: &str) -> Result<()> {
+    process::run(cargo_on_facade(workspace, "clippy", features).args(["--lib", "--", "-D", "warnings"]))
+}
+
+fn test(workspace: &Workspace, features: &str) -> Result<()> {
+    process::run(&mut cargo_on_facade(workspace, "test", features))
+}
+
+fn is_refused(workspace: &Workspace, features: &str) -> Result<()> {
+    let mut command = cargo_on_facade(workspace, "check", features);
+    match process::capture(command.arg("--lib")) {
+        Ok(_) => bail!("compiles without a crypto library"),
+        Err(error) if error.to_string().contains(REFUSAL) => Ok(()),
+        Err(error) => Err(error.context("fails, but not by saying that a library is missing")),
+    }
 }
 
 fn cargo_on_facade(workspace: &Workspace, verb: &str, features: &str) -> Command {
@@ -70,20 +111,20 @@ fn cargo_on_facade(workspace: &Workspace, verb: &str, features: &str) -> Command
 /// Each feature alone; then each that makes no provider beside each that does. Optional dependencies that are no named
 /// feature do not occur here: the manifest switches them on with `dep:`.
 fn feature_sets(features: &BTreeMap<String, Vec<String>>) -> Vec<FeatureSet> {
-    let named: Vec<(&String, bool)> = features
-        .iter()
-        .filter(|(name, _)| *name != "default")
-        .map(|(name, switches)| (name, makes_provider(switches)))
-        .collect();
-    let (providers, additions): (Vec<_>, Vec<_>) = named.into_iter().partition(|(_, makes_provider)| *makes_provider);
+    let named = features.iter().filter(|(name, _)| *name != "default");
+    let (providers, additions): (Vec<_>, Vec<_>) = named.partition(|(_, switches)| makes_provider(switches));
+    let set =
+        |names: &[&String], must| FeatureSet { features: names.iter().map(|name| (*name).clone()).collect(), must };
 
-    let alone = |(name, test): &(&String, bool)| FeatureSet { features: vec![(*name).clone()], test: *test };
-    let mut sets: Vec<FeatureSet> = providers.iter().chain(&additions).map(alone).collect();
+    let mut sets: Vec<FeatureSet> =
+        providers.iter().map(|(provider, _)| set(&[provider], Must::PassLintsAndTests)).collect();
+    sets.push(set(&[], Must::BeRefused));
     let default = features.get("default").map(Vec::as_slice).unwrap_or_default();
     for (addition, _) in &additions {
+        sets.push(set(&[addition], Must::BeRefused));
         for (provider, _) in &providers {
-            let test = default.contains(provider);
-            sets.push(FeatureSet { features: vec![(*provider).clone(), (*addition).clone()], test });
+            let must = if default.contains(provider) { Must::PassLintsAndTests } else { Must::PassLints };
+            sets.push(set(&[provider, addition], must));
         }
     }
     sets
@@ -111,9 +152,15 @@ mod tests {
             ("ring", &["dep:studioml-envelope-ring", "dep:studioml-envelope-rustcrypto"]),
             ("simd", &["dep:studioml-envelope-simd"]),
         ]));
-        let shown: Vec<(String, bool)> = sets.into_iter().map(|set| (set.features.join("+"), set.test)).collect();
-        let expected =
-            [("aws-lc-rs", true), ("ring", true), ("simd", false), ("aws-lc-rs+simd", true), ("ring+simd", false)];
-        assert_eq!(shown, expected.map(|(name, test)| (name.to_owned(), test)));
+        let shown: Vec<String> = sets.iter().map(|set| format!("{}: {}", set.features.join("+"), set.must)).collect();
+        let expected = [
+            "aws-lc-rs: lint, test",
+            "ring: lint, test",
+            ": is refused",
+            "simd: is refused",
+            "aws-lc-rs+simd: lint, test",
+            "ring+simd: lint",
+        ];
+        assert_eq!(shown, expected);
     }
 }
