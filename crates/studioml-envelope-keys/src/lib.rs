@@ -4,18 +4,24 @@
 //! - [`encode_private`] and [`encode_public`] write what `openssl`, `ssh-keygen` and deployed runners read.
 //! - [`directory`] holds the keys of mounted directories, by queue-name prefix, and keeps them new.
 //! - [`disk`] reads and writes the files themselves, so that a private key is never readable by others for a moment.
+//! - `kubernetes` writes manifests for key files, and `client_config` finds the keys that a StudioML configuration names;
+//!   each is a feature, on by default.
 //!
 //! No crypto library stands below this crate but those that key *files* need (bcrypt, PBKDF2, scrypt, CBC). What has to be
 //! computed with a key is done by the [`Provider`](studioml_envelope_core::Provider) that the caller passes.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "client-config")]
+pub mod client_config;
 mod description;
 pub mod directory;
 pub mod disk;
 mod encode;
 mod error;
 mod file;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod limits;
 mod openssh_encode;
 mod passphrase;
