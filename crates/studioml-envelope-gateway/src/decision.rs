@@ -108,6 +108,10 @@ pub enum PauseReason {
 }
 
 impl PauseReason {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::NoPrivateKey, Self::NoQueueKey, Self::DestinationRefuses, Self::DestinationUnavailable];
+
     /// Whether only somebody who changes keys or configuration can end it.
     #[must_use]
     pub const fn is_configuration(self) -> bool {

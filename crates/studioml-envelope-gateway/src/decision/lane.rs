@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use super::{Action, Backoff, DeliveryId, Event, Memory, MessageDigest, PauseReason, Published, Reason, Time, Verdict};
 
 /// Which way a lane goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// Sealed Requests inwards, in any order.
     Requests,

@@ -1,0 +1,122 @@
+//! A claimed message: a file in the in-flight folder, locked for as long as it is ours.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Directory, blocking, rename_beside};
+use crate::decision::{Reason, ReasonCode};
+use crate::queue::{Claim, QueueName};
+
+pub(super) struct FileClaim(Arc<Held>);
+
+struct Held {
+    directory: Directory,
+    queue: QueueName,
+    name: OsString,
+    /// Where it is now.
+    path: PathBuf,
+    /// Open and locked: the lock is what says that somebody works on it.
+    file: Mutex<File>,
+    len: u64,
+    /// Whether it has come to an end: acknowledged, rejected or handed back.
+    ended: AtomicBool,
+}
+
+impl FileClaim {
+    pub(super) fn new(
+        directory: Directory,
+        queue: QueueName,
+        name: OsString,
+        path: PathBuf,
+        file: File,
+        len: u64,
+    ) -> Self {
+        let (file, ended) = (Mutex::new(file), AtomicBool::new(false));
+        Self(Arc::new(Held { directory, queue, name, path, file, len, ended }))
+    }
+}
+
+impl Held {
+    /// Puts the file back where it was found. Its modification time is the one it had, and so is its turn.
+    fn put_back(&self) -> io::Result<()> {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        match rename_beside(&self.path, &self.directory.queue_path(&self.queue), &self.name) {
+            Ok(_) => Ok(()),
+            // the queue is gone, which means abort; the message is kept where somebody can find it
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let reason = Reason::new(ReasonCode::QueueDeleted, &"its queue was deleted while it was worked on");
+                self.directory.0.rejects.take(&self.path, &self.queue, &self.name, self.len, &reason)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put_back_and_tell(&self) {
+        if let Err(error) = self.put_back() {
+            // it stays in flight, and unlocked: the next look for orphans finds it
+            tracing::warn!(queue = %self.queue, %error, "a message could not be handed back yet");
+        }
+    }
+}
+
+#[async_trait]
+impl Claim for FileClaim {
+    fn len(&self) -> u64 {
+        self.0.len
+    }
+
+    fn read(&self, limit: usize) -> io::Result<Vec<u8>> {
+        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = limit as u64;
+        let mut bytes = Vec::with_capacity(usize::try_from(self.0.len.min(limit)).unwrap_or_default());
+        file.rewind()?;
+        (&mut *file).take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn is_live(&self) -> bool {
+        !self.0.ended.load(Ordering::Acquire)
+    }
+
+    async fn acknowledge(&self) -> bool {
+        let claim = Arc::clone(&self.0);
+        let removed = blocking(move || {
+            if claim.ended.swap(true, Ordering::AcqRel) {
+                return Ok(()); // it is in the reject queue
+            }
+            let removed = fs::remove_file(&claim.path);
+            claim.ended.store(removed.is_ok(), Ordering::Release);
+            removed
+        });
+        removed.await.flatten().inspect_err(|error| tracing::warn!(%error, "a message could not be removed")).is_ok()
+    }
+
+    async fn release(&self) {
+        let claim = Arc::clone(&self.0);
+        let _ = blocking(move || claim.put_back_and_tell()).await;
+    }
+
+    async fn reject(&self, reason: &Reason) -> bool {
+        let (claim, reason) = (Arc::clone(&self.0), reason.clone());
+        let taken = blocking(move || {
+            claim.directory.0.rejects.take(&claim.path, &claim.queue, &claim.name, claim.len, &reason)?;
+            claim.ended.store(true, Ordering::Release);
+            Ok(())
+        });
+        taken.await.flatten().inspect_err(|error| tracing::warn!(%error, "the reject queue does not take it")).is_ok()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.put_back_and_tell();
+    }
+}

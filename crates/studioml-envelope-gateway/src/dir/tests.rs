@@ -1,0 +1,267 @@
+use std::collections::VecDeque;
+
+use super::*;
+use crate::decision::{Published, Reason, ReasonCode};
+use crate::queue::{Delivery, Outgoing, Sink, Source};
+
+fn config(root: &Path) -> DirConfig {
+    DirConfig { root: root.to_owned(), queues: "^rmq_".to_owned(), stale_lock_seconds: 60 }
+}
+
+fn open(root: &Path) -> Directory {
+    Directory::open(&config(root), &RejectsConfig::default()).unwrap()
+}
+
+fn queue(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+/// A root with one queue and the messages named.
+fn with_messages(names: &[&str]) -> (tempfile::TempDir, QueueName) {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("rmq_q")).unwrap();
+    for name in names {
+        fs::write(root.path().join("rmq_q").join(name), format!("contents of {name}")).unwrap();
+    }
+    (root, queue("rmq_q"))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn claim_all(directory: &Directory, queue: &QueueName) -> Vec<Delivery> {
+    fs::create_dir_all(directory.inflight_path(queue)).unwrap();
+    directory.claim(queue, &mut VecDeque::new(), 100).unwrap()
+}
+
+fn outgoing(name: &str, body: &[u8]) -> Outgoing {
+    Outgoing {
+        body: Arc::new(body.to_vec().into()),
+        message_id: "0123456789abcdef0123456789abcdef".to_owned(),
+        file_name: Some(name.into()),
+        source_queue: queue("rmq_q"),
+        signer: None,
+        taken_at: std::time::SystemTime::now(),
+    }
+}
+
+#[test]
+fn a_reader_skips_the_marker_dot_names_folders_links_and_pipes() {
+    let (root, queue) = with_messages(&["message", ".hidden"]);
+    let folder = root.path().join("rmq_q");
+    fs::create_dir(folder.join("folder")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
+    rustix::fs::mknodat(CWD, folder.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let directory = open(root.path());
+    let claimed = claim_all(&directory, &queue);
+    let found: Vec<_> = claimed.iter().map(|delivery| delivery.file_name.clone().unwrap()).collect();
+    assert_eq!(found, ["message"]);
+    assert_eq!(claimed[0].claim.read(100).unwrap(), b"contents of message");
+    assert_eq!(claimed[0].claim.read(3).unwrap(), b"cont", "one byte more than the limit shows that it is longer");
+    assert_eq!(names(&folder), [".hidden", "folder", "link", "pipe"], "and the marker is gone");
+}
+
+#[test]
+fn the_oldest_comes_first() {
+    let (root, queue) = with_messages(&["a", "b", "c"]);
+    for (name, seconds) in [("a", 30), ("b", 10), ("c", 20)] {
+        let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        File::open(root.path().join("rmq_q").join(name)).unwrap().set_modified(time).unwrap();
+    }
+    let claimed = claim_all(&open(root.path()), &queue);
+    let found: Vec<_> = claimed.iter().map(|delivery| delivery.file_name.clone().unwrap()).collect();
+    assert_eq!(found, ["b", "c", "a"]);
+}
+
+#[test]
+fn what_is_dropped_goes_back_and_what_a_living_gateway_holds_is_left_alone() {
+    let (root, queue) = with_messages(&["message"]);
+    let (one, other) = (open(root.path()), open(root.path()));
+    let claimed = claim_all(&one, &queue);
+    assert_eq!(other.put_back_orphans(), 0);
+    assert!(names(&root.path().join("rmq_q")).is_empty());
+    drop(claimed);
+    assert_eq!(names(&root.path().join("rmq_q")), ["message"]);
+}
+
+#[test]
+fn what_a_dead_gateway_held_is_put_back_at_the_start() {
+    let (root, _) = with_messages(&["taken"]);
+    let inflight = root.path().join(".gateway/inflight/rmq_q");
+    fs::create_dir_all(&inflight).unwrap();
+    for name in ["orphan", "taken"] {
+        fs::write(inflight.join(name), "from before").unwrap();
+    }
+    fs::create_dir_all(root.path().join(".gateway/tmp")).unwrap();
+    fs::write(root.path().join(".gateway/tmp/half-written"), "ha").unwrap();
+    open(root.path());
+    assert_eq!(names(&root.path().join("rmq_q")), ["orphan", "taken", "taken-1"], "nothing is overwritten");
+    assert_eq!(fs::read(root.path().join("rmq_q/taken-1")).unwrap(), b"from before");
+    assert!(names(&inflight).is_empty());
+    assert!(names(&root.path().join(".gateway/tmp")).is_empty());
+}
+
+#[test]
+fn a_message_of_a_deleted_queue_ends_in_the_reject_queue() {
+    let (root, queue) = with_messages(&["message"]);
+    let directory = open(root.path());
+    let claimed = claim_all(&directory, &queue);
+    fs::remove_dir_all(root.path().join("rmq_q")).unwrap();
+    drop(claimed);
+    assert_eq!(names(&root.path().join(".gateway/rejected")), ["message", "message.reason.json"]);
+    assert!(!root.path().join("rmq_q").exists(), "a deleted queue stays deleted");
+}
+
+#[test]
+fn a_message_of_a_name_that_is_in_flight_waits() {
+    let (root, queue) = with_messages(&["message"]);
+    let directory = open(root.path());
+    let first = claim_all(&directory, &queue);
+    fs::write(root.path().join("rmq_q/message"), "the second").unwrap();
+    assert!(claim_all(&directory, &queue).is_empty());
+    assert_eq!(first[0].claim.read(100).unwrap(), b"contents of message");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(runtime.block_on(first[0].claim.acknowledge()));
+    let second = claim_all(&directory, &queue);
+    assert_eq!(second[0].claim.read(100).unwrap(), b"the second");
+}
+
+#[test]
+fn the_lock_of_a_living_process_is_respected_and_that_of_a_dead_one_removed() {
+    let (root, queue) = with_messages(&["message"]);
+    let directory = open(root.path());
+    let marker = root.path().join("rmq_q/lock.lock");
+    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+
+    // a process that lives: the one that started this test
+    let parent = std::os::unix::process::parent_id();
+    fs::write(&marker, format!("{parent}\n{hostname}\n")).unwrap();
+    assert!(claim_all(&directory, &queue).is_empty());
+    // another host: nobody knows
+    fs::write(&marker, "1\nelsewhere\n").unwrap();
+    assert!(claim_all(&directory, &queue).is_empty());
+    assert!(marker.exists());
+    // the same, of long ago
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(61);
+    File::open(&marker).unwrap().set_modified(long_ago).unwrap();
+    assert_eq!(claim_all(&directory, &queue).len(), 1);
+
+    // a process that is gone, and one that had our own pid in an earlier life of the container
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let gone = child.id();
+    child.wait().unwrap();
+    for pid in [gone, std::process::id()] {
+        fs::write(&marker, format!("{pid}\n{hostname}\n")).unwrap();
+        assert_eq!(claim_all(&directory, &queue).len(), 1, "{pid}");
+        assert!(!marker.exists());
+    }
+}
+
+#[test]
+fn a_published_message_keeps_its_name_and_replaces_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = open(root.path());
+    let queue = queue("rmq_q");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        assert_eq!(directory.publish(&queue, &outgoing("m", b"1")).await, Published::Returned, "there is no queue");
+        directory.prepare(&queue).await.unwrap();
+        assert!(directory.exists(&queue).await.unwrap());
+        for (body, expected) in [
+            (&b"one"[..], vec!["m"]),
+            (b"one", vec!["m"]), // published before, and not told
+            (b"two", vec!["m", "m-0123456789abcdef"]),
+            (b"two", vec!["m", "m-0123456789abcdef"]),
+        ] {
+            assert_eq!(directory.publish(&queue, &outgoing("m", body)).await, Published::Confirmed);
+            assert_eq!(names(&root.path().join("rmq_q")), expected);
+        }
+        assert_eq!(fs::read(root.path().join("rmq_q/m")).unwrap(), b"one");
+        directory.remove(&queue).await.unwrap();
+        assert!(!directory.exists(&queue).await.unwrap());
+        directory.remove(&queue).await.unwrap();
+    });
+    drop(directory);
+    assert!(names(&root.path().join(".gateway/tmp")).is_empty());
+}
+
+#[test]
+fn published_messages_have_times_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = open(root.path());
+    let queue = queue("rmq_q");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let names: Vec<String> = (0..200).rev().map(|number| format!("m-{number:03}")).collect();
+    runtime.block_on(async {
+        directory.prepare(&queue).await.unwrap();
+        for name in &names {
+            assert_eq!(directory.publish(&queue, &outgoing(name, name.as_bytes())).await, Published::Confirmed);
+        }
+        let found = directory.open(&queue, 1).await.unwrap().next(1).await.unwrap();
+        assert_eq!(found[0].file_name.as_deref(), Some(OsStr::new("m-199")));
+    });
+    let claimed = claim_all(&directory, &queue);
+    let found: Vec<_> = claimed.iter().map(|delivery| delivery.file_name.clone().unwrap()).collect();
+    assert_eq!(found, names.iter().map(OsString::from).collect::<Vec<_>>()[..100]);
+}
+
+#[test]
+fn rejects_of_one_name_are_kept_apart_and_a_stray_reason_takes_no_place() {
+    let (root, queue) = with_messages(&[]);
+    let directory = open(root.path());
+    let reason = Reason::new(ReasonCode::Malformed, &"no good");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    fs::write(root.path().join(".gateway/rejected/m.reason.json"), "left by a process that was killed").unwrap();
+    for body in ["one", "two"] {
+        fs::write(root.path().join("rmq_q/m"), body).unwrap();
+        let claimed = claim_all(&directory, &queue);
+        assert!(runtime.block_on(claimed[0].claim.reject(&reason)));
+        assert!(runtime.block_on(claimed[0].claim.acknowledge()));
+    }
+    let rejected = root.path().join(".gateway/rejected");
+    assert_eq!(names(&rejected), ["m-1", "m-1.reason.json", "m-2", "m-2.reason.json", "m.reason.json"]);
+    assert_eq!(fs::read(rejected.join("m-1")).unwrap(), b"one");
+    let written: serde_json::Value =
+        serde_json::from_slice(&fs::read(rejected.join("m-2.reason.json")).unwrap()).unwrap();
+    assert_eq!((&written["reason"], &written["name"]), (&"malformed".into(), &"m".into()));
+}
+
+#[test]
+fn rejects_are_bounded_in_bytes_and_age_too() {
+    let (root, queue) = with_messages(&[]);
+    let bounds = RejectsConfig { max_bytes: 250, max_age_seconds: 1_000_000, ..RejectsConfig::default() };
+    let directory = Directory::open(&config(root.path()), &bounds).unwrap();
+    let reason = Reason::new(ReasonCode::Malformed, &"no good");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for number in 0..5 {
+        fs::write(root.path().join(format!("rmq_q/m-{number}")), [0; 100]).unwrap();
+        let claimed = claim_all(&directory, &queue);
+        assert!(runtime.block_on(claimed[0].claim.reject(&reason)));
+    }
+    let rejected = root.path().join(".gateway/rejected");
+    assert_eq!(names(&rejected), ["m-3", "m-3.reason.json", "m-4", "m-4.reason.json"]);
+    drop(directory);
+    // the next start finds them, and has stricter bounds
+    let bounds = RejectsConfig { max_count: 1, ..bounds };
+    drop(Directory::open(&config(root.path()), &bounds).unwrap());
+    assert_eq!(names(&rejected), ["m-4", "m-4.reason.json"]);
+}
+
+#[test]
+fn queues_are_folders_whose_names_match() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = open(root.path());
+    for name in ["rmq_b", "rmq_a", "rmq_a_response", "sqs_no", ".rmq_hidden"] {
+        fs::create_dir(root.path().join(name)).unwrap();
+    }
+    fs::write(root.path().join("rmq_file"), "").unwrap();
+    let found = directory.list().unwrap();
+    let found: Vec<&str> = found.iter().map(QueueName::as_str).collect();
+    assert_eq!(found, ["rmq_a", "rmq_a_response", "rmq_b"]);
+    fs::remove_dir_all(root.path()).unwrap();
+    assert!(directory.list().is_err(), "a root that is gone says nothing about its queues");
+}

@@ -1,0 +1,172 @@
+//! The service as a whole: from a configuration to a running gateway, and to its end.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use studioml_envelope_core::{Policy, Provider};
+use thiserror::Error;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::config::{Config, InnerConfig, OuterConfig};
+use crate::decision::{Direction, Memory};
+use crate::dir::Directory;
+use crate::health::Health;
+use crate::http::Server;
+use crate::keyring::{KeyRing, log_finding};
+use crate::metrics::Metrics;
+use crate::processing::pool::Pool;
+use crate::processing::{Processor, Rules};
+use crate::queue::{Sink, Source};
+use crate::route::Surroundings;
+use crate::supervisor::Supervisor;
+
+/// How often directories are looked at for queues: well under two seconds.
+const LOOK_AT_DIRECTORIES: Duration = Duration::from_millis(500);
+
+/// The gateway cannot start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// The configuration has values that cannot be used: all of them, one a line.
+    #[error("{}", .0.join("\n"))]
+    Config(Vec<String>),
+    /// A directory or a port cannot be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// Which option it stands in.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A gateway that is ready to run.
+pub struct Gateway {
+    supervisor: Supervisor,
+    server: Server,
+    address: SocketAddr,
+    config: Config,
+}
+
+/// Both ends of both ways.
+struct Ends {
+    outer_source: Arc<dyn Source>,
+    outer_sink: Option<Arc<dyn Sink>>,
+    inner_source: Arc<dyn Source>,
+    inner_sink: Arc<dyn Sink>,
+    look_every: Duration,
+}
+
+impl Gateway {
+    /// Reads the keys, opens directories and the HTTP port, and begins to connect to brokers. Nothing is consumed yet.
+    ///
+    /// Keys that do not work do not keep it from starting: what they cover is closed until they do.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub async fn start(config: Config, provider: Provider) -> Result<Self, GatewayError> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(GatewayError::Config(problems));
+        }
+        let io = |what| move |source| GatewayError::Io { what, source };
+        let metrics = Metrics::new();
+        let health = Arc::new(Health::new());
+        let keys = Arc::new(KeyRing::open(&config, &provider));
+        for (mount, finding) in keys.current().findings() {
+            log_finding(mount, finding);
+        }
+        let ends = connect(&config).await?;
+        let server = Server::bind(&config.http.listen).await.map_err(io("http.listen"))?;
+        let address = server.address().map_err(io("http.listen"))?;
+        let memory = Arc::new(Mutex::new(Memory::new(config.replay.remember)));
+        let pool = Arc::new(Pool::start(config.threads()).map_err(io("limits.threads"))?);
+        let processor =
+            Arc::new(Processor::new(provider, rules(&config), Arc::clone(&memory), metrics.private_key_operations()));
+        let started = Instant::now();
+        let surroundings = |direction, source, sink| {
+            Arc::new(Surroundings {
+                direction,
+                source,
+                sink,
+                processor: Arc::clone(&processor),
+                keys: Arc::clone(&keys),
+                pool: Arc::clone(&pool),
+                memory: Arc::clone(&memory),
+                in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
+                window: config.limits.prefetch,
+                started,
+            })
+        };
+        let requests = surroundings(Direction::Requests, ends.outer_source, ends.inner_sink);
+        let reports = ends.outer_sink.map(|sink| surroundings(Direction::Reports, ends.inner_source, sink));
+        let supervisor = Supervisor {
+            requests,
+            reports,
+            keys,
+            pool,
+            memory,
+            metrics,
+            health,
+            clear_text_messages: config.clear_text_messages,
+            interval: ends.look_every,
+        };
+        tracing::info!(address = %address, "serving /metrics, /livez and /readyz");
+        Ok(Self { supervisor, server, address, config })
+    }
+
+    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    #[must_use]
+    pub const fn http_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until `shutdown` is done, then takes no more messages and brings those under way to an end, within the time
+    /// that `limits.drain_seconds` gives.
+    ///
+    /// # Errors
+    /// [`GatewayError::Io`] if the system starts no thread to watch the keys.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), GatewayError> {
+        let (changed, changes) = mpsc::unbounded_channel();
+        let watcher = self.supervisor.keys.watch(&self.config, move |change| {
+            let _ = changed.send(change.clone()); // the gateway is about to end
+        });
+        let watcher = watcher.map_err(|source| GatewayError::Io { what: "keys", source })?;
+        let (metrics, health) = (Arc::clone(&self.supervisor.metrics), Arc::clone(&self.supervisor.health));
+        let server = tokio::spawn(self.server.serve(metrics, health));
+        self.supervisor.run(changes, shutdown, self.config.drain_time()).await;
+        server.abort();
+        drop(watcher);
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    let mut policy = Policy::default();
+    policy.fingerprint = config.fingerprint;
+    policy.clear_text_messages = config.clear_text_messages;
+    policy.max_plaintext = config.limits.message_bytes;
+    let max_age = config.replay.max_age_seconds.map(Duration::from_secs);
+    Rules { policy, message_bytes: config.limits.message_bytes, max_age }
+}
+
+async fn connect(config: &Config) -> Result<Ends, GatewayError> {
+    let io = |what| move |source| GatewayError::Io { what, source };
+    let (outer_source, outer_sink): (Arc<dyn Source>, Option<Arc<dyn Sink>>) = match &config.outer {
+        OuterConfig::Dir(outer) => {
+            let directory = Arc::new(Directory::open(outer, &config.rejects).map_err(io("outer.root"))?);
+            (Arc::clone(&directory) as _, Some(directory))
+        }
+        OuterConfig::Amqp(_) | OuterConfig::Channel(_) => return Err(GatewayError::Config(vec!["outer.kind".into()])),
+    };
+    let (inner_source, inner_sink): (Arc<dyn Source>, Arc<dyn Sink>) = match &config.inner {
+        InnerConfig::Dir(inner) => {
+            let directory = Arc::new(Directory::open(inner, &config.rejects).map_err(io("inner.root"))?);
+            (Arc::clone(&directory) as _, directory)
+        }
+        InnerConfig::Amqp(_) => return Err(GatewayError::Config(vec!["inner.kind".into()])),
+    };
+    Ok(Ends { outer_source, outer_sink, inner_source, inner_sink, look_every: LOOK_AT_DIRECTORIES })
+}

@@ -1,0 +1,63 @@
+//! What the probes are told: whether the gateway still works, and whether it can do its work.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A part that has not been heard of for this long hangs.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// The state that probes ask for. It is written by the supervisor at every look.
+pub(crate) struct Health(Mutex<State>);
+
+struct State {
+    /// When the supervisor last went round.
+    supervisor: Instant,
+    /// When the threads that compute last took a job.
+    pool: Instant,
+    /// What stands in the way of readiness. Nothing has been looked at yet in the beginning, and that does.
+    obstacles: Vec<String>,
+}
+
+impl Health {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self(Mutex::new(State { supervisor: now, pool: now, obstacles: vec!["starting".to_owned()] }))
+    }
+
+    pub(crate) fn supervisor_works(&self) {
+        self.state().supervisor = Instant::now();
+    }
+
+    pub(crate) fn pool_works(&self) {
+        self.state().pool = Instant::now();
+    }
+
+    /// Says what stands in the way of readiness, and whether that is a change.
+    pub(crate) fn set_obstacles(&self, obstacles: Vec<String>) -> bool {
+        let mut state = self.state();
+        let changed = state.obstacles != obstacles;
+        state.obstacles = obstacles;
+        changed
+    }
+
+    /// Nothing, while all parts work. Brokers that are down are no obstacle to life: a restart would not help.
+    pub(crate) fn obstacles_to_life(&self) -> Vec<String> {
+        let state = self.state();
+        [("the supervisor", state.supervisor), ("the threads that compute", state.pool)]
+            .into_iter()
+            .filter(|(_, heard)| heard.elapsed() > HEARTBEAT)
+            .map(|(part, heard)| format!("{part}: not heard of for {} s", heard.elapsed().as_secs()))
+            .collect()
+    }
+
+    /// Nothing, when there are keys, both sides can be reached and no queue waits for somebody to change a configuration.
+    pub(crate) fn obstacles_to_readiness(&self) -> Vec<String> {
+        let mut obstacles = self.obstacles_to_life();
+        obstacles.extend(self.state().obstacles.iter().cloned());
+        obstacles
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

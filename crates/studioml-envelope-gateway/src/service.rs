@@ -1,0 +1,85 @@
+//! The gateway as a process: logs, threads, signals. What the verb `gateway` calls.
+
+use std::io;
+use std::path::Path;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use studioml_envelope_core::Provider;
+use thiserror::Error;
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, ConfigError, LogConfig, LogFormat};
+use crate::gateway::{Gateway, GatewayError};
+
+/// Threads that do not compute: they wait on sockets and channels.
+const WORKERS: usize = 2;
+/// Threads that wait on disks.
+const MOST_BLOCKING: usize = 64;
+
+/// The process cannot do its work.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The configuration file cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What it configures cannot be used.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// `log.level` is not a filter.
+    #[error("log.level: not a level or a filter")]
+    LogLevel,
+    /// The system gives no threads, or takes no signal handlers.
+    #[error("the system does not start the service: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs the gateway of a configuration file until SIGTERM or SIGINT, then drains it.
+///
+/// Sets up logs on standard error, unless the process has set up its own, and raises the soft limit on open files: each
+/// message under way in a directory queue holds one.
+///
+/// # Errors
+/// [`ServiceError`] if it cannot start.
+pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
+    let config = Config::read(path)?;
+    set_up_logs(&config.log)?;
+    raise_file_limit();
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(MOST_BLOCKING)
+        .enable_all()
+        .thread_name("gateway")
+        .build()?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let shutdown = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let gateway = Gateway::start(config, provider).await?;
+        gateway.run(shutdown).await?;
+        Ok(())
+    })
+}
+
+fn set_up_logs(config: &LogConfig) -> Result<(), ServiceError> {
+    let filter = EnvFilter::try_new(&config.level).map_err(|_| ServiceError::LogLevel)?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    let _already_set_up = match config.format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
+
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        tracing::warn!(?current, ?maximum, "the limit on open files stays as it is");
+    }
+}

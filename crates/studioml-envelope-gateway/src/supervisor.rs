@@ -1,0 +1,319 @@
+//! Which queues are carried: looks at both sides and the keys, starts and ends routes, and mirrors deletions.
+
+mod looks;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use studioml_envelope_keys::directory::{Change, Severity};
+use tokio::sync::mpsc;
+
+use crate::decision::{Direction, Memory, PauseReason};
+use crate::health::Health;
+use crate::keyring::{Coverage, KeyRing, Keys, log_change};
+use crate::metrics::{Metrics, Side};
+use crate::processing::lock;
+use crate::processing::pool::Pool;
+use crate::queue::{QueueName, Sink, SourceError};
+use crate::route::{Route, Surroundings};
+use looks::Looks;
+
+/// How long a route gets to end when its queue is not carried any more.
+const ENDING: Duration = Duration::from_secs(5);
+/// Lines of obstacles that are told; more help nobody.
+const MOST_OBSTACLES: usize = 20;
+
+pub(crate) struct Supervisor {
+    pub(crate) requests: Arc<Surroundings>,
+    /// None where the outer side cannot take reports: the channel.
+    pub(crate) reports: Option<Arc<Surroundings>>,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) memory: Arc<Mutex<Memory>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) clear_text_messages: bool,
+    pub(crate) interval: Duration,
+}
+
+/// What is carried at the moment.
+#[derive(Default)]
+struct Carried {
+    routes: BTreeMap<(Direction, QueueName), Carrying>,
+    /// The outer queues, request and report queues alike, over the last looks.
+    outer: Looks,
+}
+
+struct Carrying {
+    prefix: String,
+    route: Route,
+    /// Asked to end, since then.
+    ending: Option<Instant>,
+}
+
+/// What a look found out.
+#[derive(Default)]
+struct Look {
+    wanted: BTreeMap<(Direction, QueueName), String>,
+    obstacles: Vec<String>,
+}
+
+impl Supervisor {
+    /// Goes round until `shutdown`, then brings what is under way to an end within `drain`.
+    pub(crate) async fn run(
+        self,
+        mut key_changes: mpsc::UnboundedReceiver<Change>,
+        shutdown: impl Future<Output = ()>,
+        drain: Duration,
+    ) {
+        let mut carried = Carried::default();
+        let mut rounds = tokio::time::interval(self.interval);
+        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = rounds.tick() => {}
+                Some(change) = key_changes.recv() => self.keys_changed(&change, &carried),
+            }
+            // a broker that does not answer must not keep anybody from shutting down
+            tokio::select! {
+                () = &mut shutdown => break,
+                () = self.go_round(&mut carried) => {}
+            }
+        }
+        self.end(carried, drain).await;
+    }
+
+    fn keys_changed(&self, change: &Change, carried: &Carried) {
+        log_change(change);
+        self.metrics.keys_reloaded();
+        lock(&self.memory).forget_refusals();
+        for carrying in carried.routes.values() {
+            carrying.route.keys_changed();
+        }
+    }
+
+    async fn go_round(&self, carried: &mut Carried) {
+        let keys = self.keys.current();
+        let mut look = Look::default();
+        if keys.identities.identities().is_empty() {
+            look.obstacles.push("keys.encryption: no private key is loaded".to_owned());
+        }
+        if let Err(error) = self.look(carried, &keys, &mut look).await {
+            look.obstacles.push(format!("queues cannot be looked for: {error}"));
+        } else {
+            self.adjust(carried, &look);
+        }
+        self.tell(carried, &keys, look);
+    }
+
+    /// Finds out what is to be carried, makes the inner queues that are missing, and removes those whose outer queue has
+    /// gone.
+    async fn look(&self, carried: &mut Carried, keys: &Keys, look: &mut Look) -> Result<(), SourceError> {
+        let outer = self.requests.source.queues().await?;
+        let (outer_reports, outer_requests): (Vec<_>, Vec<_>) = outer.into_iter().partition(QueueName::is_response);
+        let mut found: BTreeSet<QueueName> = outer_requests.iter().cloned().collect();
+
+        // report queues first: a runner that finds a request queue looks for its report queue at once
+        if let Some(reports) = &self.reports {
+            let candidates = outer_requests.iter().filter_map(QueueName::response).chain(outer_reports);
+            let inner = reports.source.queues().await?.into_iter().filter(QueueName::is_response);
+            let inner: BTreeSet<QueueName> = inner.collect();
+            for queue in candidates.chain(inner.iter().cloned()).collect::<BTreeSet<_>>() {
+                match keys.report_coverage(&queue) {
+                    Coverage::Key(prefix) => {
+                        if self.is_report_queue(reports, carried, &queue, inner.contains(&queue)).await? {
+                            found.insert(queue.clone());
+                            self.want(look, &self.requests.sink, Direction::Reports, queue, prefix).await;
+                        }
+                    }
+                    Coverage::Closed(prefix) => look.closed("keys.reports", &prefix),
+                    Coverage::Nothing => {}
+                }
+            }
+        }
+        for queue in outer_requests {
+            let prefix = match keys.signing_coverage(&queue) {
+                Coverage::Key(prefix) => prefix,
+                Coverage::Nothing if self.clear_text_messages => String::new(),
+                Coverage::Nothing => continue,
+                Coverage::Closed(prefix) => {
+                    look.closed("keys.signing", &prefix);
+                    continue;
+                }
+            };
+            if !keys.identities.identities().is_empty() || prefix.is_empty() {
+                self.want(look, &self.requests.sink, Direction::Requests, queue, prefix).await;
+            }
+        }
+        for gone in carried.outer.look(&found) {
+            self.mirror_deletion(&gone, carried).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a report queue exists at the outer side, or is made there: in a directory, for a report queue that somebody
+    /// made inside and that was never deleted outside.
+    async fn is_report_queue(
+        &self,
+        reports: &Surroundings,
+        carried: &Carried,
+        queue: &QueueName,
+        is_inside: bool,
+    ) -> Result<bool, SourceError> {
+        if reports.sink.exists(queue).await? {
+            return Ok(true);
+        }
+        Ok(is_inside && !carried.outer.has_seen(queue) && reports.sink.prepare(queue).await.is_ok())
+    }
+
+    async fn want(
+        &self,
+        look: &mut Look,
+        inner: &Arc<dyn Sink>,
+        direction: Direction,
+        queue: QueueName,
+        prefix: String,
+    ) {
+        match inner.prepare(&queue).await {
+            Ok(()) => drop(look.wanted.insert((direction, queue), prefix)),
+            Err(_) => look.obstacles.push(format!("queue {queue} cannot be made at the inner side")),
+        }
+    }
+
+    /// Deleting the outer queue means abort: what was carried in from it goes too.
+    async fn mirror_deletion(&self, queue: &QueueName, carried: &mut Carried) -> Result<(), SourceError> {
+        tracing::info!(%queue, "deleted at the outer side: removing it at the inner one");
+        for direction in [Direction::Requests, Direction::Reports] {
+            if let Some(carrying) = carried.routes.remove(&(direction, queue.clone())) {
+                carrying.route.drain();
+                carrying.route.ended(Duration::from_millis(500)).await;
+            }
+        }
+        self.requests.sink.remove(queue).await.inspect_err(|_| carried.outer.look_again(queue))
+    }
+
+    fn adjust(&self, carried: &mut Carried, look: &Look) {
+        carried.routes.retain(|(direction, queue), carrying| {
+            let wanted = look.wanted.get(&(*direction, queue.clone())) == Some(&carrying.prefix);
+            if carrying.route.has_ended() {
+                if carrying.ending.is_none() {
+                    tracing::error!(%queue, "the queue's task ended by a panic; it starts again");
+                }
+                return false;
+            }
+            match carrying.ending {
+                None if !wanted => {
+                    carrying.route.drain();
+                    carrying.ending = Some(Instant::now());
+                }
+                // its messages go back to the queue
+                Some(since) if since.elapsed() > ENDING => return false,
+                _ => {}
+            }
+            true
+        });
+        for ((direction, queue), prefix) in &look.wanted {
+            let key = (*direction, queue.clone());
+            if carried.routes.contains_key(&key) {
+                continue;
+            }
+            let surroundings = match direction {
+                Direction::Requests => &self.requests,
+                Direction::Reports => match &self.reports {
+                    Some(reports) => reports,
+                    None => continue,
+                },
+            };
+            tracing::info!(%queue, direction = direction.as_str(), prefix, "carrying");
+            let metrics = self.metrics.of_route(*direction, prefix);
+            let route = Route::start(Arc::clone(surroundings), queue.clone(), metrics);
+            carried.routes.insert(key, Carrying { prefix: prefix.clone(), route, ending: None });
+        }
+    }
+
+    /// Tells probes and metrics how things are, and makes sure that the threads that compute still do.
+    fn tell(&self, carried: &Carried, keys: &Keys, look: Look) {
+        let mut obstacles = look.obstacles;
+        let sides = [(Side::outer, self.requests.source.connected()), (Side::inner, self.requests.sink.connected())];
+        for (side, connected) in sides {
+            let connected = *connected.borrow();
+            self.metrics.connected(side, connected);
+            if !connected {
+                obstacles.push(format!("{side:?}: out of reach"));
+            }
+        }
+        let mut paused: BTreeMap<&'static str, (PauseReason, usize)> =
+            PauseReason::ALL.into_iter().map(|reason| (reason.as_str(), (reason, 0))).collect();
+        for ((_, queue), carrying) in &carried.routes {
+            let Some(reason) = carrying.route.paused() else { continue };
+            if let Some((_, count)) = paused.get_mut(reason.as_str()) {
+                *count = count.saturating_add(1);
+            }
+            if reason.is_configuration() {
+                obstacles.push(format!("queue {queue} is paused: {}", reason.as_str()));
+            }
+        }
+        for (reason, count) in paused.into_values() {
+            self.metrics.paused_queues(reason, count);
+        }
+        self.count_findings(keys);
+        self.metrics.remembered(lock(&self.memory).len());
+        self.metrics.ready(obstacles.is_empty());
+        obstacles.truncate(MOST_OBSTACLES);
+        self.health.supervisor_works();
+        let health = Arc::clone(&self.health);
+        self.pool.submit(0, move || health.pool_works());
+        let ready = obstacles.is_empty();
+        let told = obstacles.join("; ");
+        if self.health.set_obstacles(obstacles) {
+            if ready {
+                tracing::info!("ready");
+            } else {
+                tracing::warn!(obstacles = told, "not ready");
+            }
+        }
+    }
+
+    fn count_findings(&self, keys: &Keys) {
+        for mount in ["keys.encryption", "keys.signing", "keys.reports"] {
+            for (severity, name) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+                let of_mount =
+                    keys.findings().filter(|(in_mount, finding)| *in_mount == mount && finding.severity() == severity);
+                self.metrics.key_findings(mount, name, of_mount.count());
+            }
+        }
+    }
+
+    async fn end(&self, carried: Carried, patience: Duration) {
+        tracing::info!(seconds = patience.as_secs_f64(), "draining");
+        let give_up = Instant::now() + patience;
+        for carrying in carried.routes.values() {
+            carrying.route.drain();
+        }
+        let mut given_up: usize = 0;
+        for carrying in carried.routes.into_values() {
+            if !carrying.route.ended(give_up.saturating_duration_since(Instant::now())).await {
+                given_up = given_up.saturating_add(1);
+            }
+        }
+        if given_up > 0 {
+            tracing::warn!(queues = given_up, "not everything came to an end in time; it will be handed over again");
+        }
+    }
+}
+
+impl Look {
+    fn closed(&mut self, mount: &str, prefix: &str) {
+        let obstacle = if prefix.is_empty() {
+            format!("{mount}: the directory cannot be read")
+        } else {
+            format!("{mount}: the file {prefix} cannot be used")
+        };
+        if !self.obstacles.contains(&obstacle) {
+            self.obstacles.push(obstacle);
+        }
+    }
+}

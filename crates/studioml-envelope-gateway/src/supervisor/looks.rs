@@ -1,0 +1,85 @@
+//! Whether a queue has gone: not on the word of one look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::queue::QueueName;
+
+/// A queue has gone when two looks in a row, after one that saw it, do not.
+const LOOKS: u32 = 2;
+
+/// What the last looks saw.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    /// The queues that were seen and have not gone, and how many looks in a row have missed them.
+    missed: BTreeMap<QueueName, u32>,
+    /// Queues that were seen once, whatever became of them.
+    seen: BTreeSet<QueueName>,
+}
+
+impl Looks {
+    /// Takes note of a look that could see everything, and returns the queues that have gone with it.
+    pub(super) fn look(&mut self, found: &BTreeSet<QueueName>) -> Vec<QueueName> {
+        for queue in found {
+            self.missed.insert(queue.clone(), 0);
+            self.seen.insert(queue.clone());
+        }
+        let mut gone = Vec::new();
+        self.missed.retain(|queue, missed| {
+            if !found.contains(queue) {
+                *missed = missed.saturating_add(1);
+                if *missed >= LOOKS {
+                    gone.push(queue.clone());
+                }
+            }
+            *missed < LOOKS
+        });
+        gone
+    }
+
+    /// Has a queue that has gone be reported again by the next look, if that does not see it either.
+    pub(super) fn look_again(&mut self, queue: &QueueName) {
+        self.missed.insert(queue.clone(), LOOKS - 1);
+    }
+
+    /// Whether a queue was ever seen.
+    pub(super) fn has_seen(&self, queue: &QueueName) -> bool {
+        self.seen.contains(queue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(names: &[&str]) -> BTreeSet<QueueName> {
+        names.iter().filter_map(|name| QueueName::new(name)).collect()
+    }
+
+    #[test]
+    fn a_queue_has_gone_after_two_looks_and_is_told_once() {
+        let mut looks = Looks::default();
+        assert!(looks.look(&found(&["a", "b"])).is_empty());
+        assert!(looks.look(&found(&["b"])).is_empty());
+        assert!(looks.look(&found(&["a", "b"])).is_empty(), "it is back");
+        assert!(looks.look(&found(&["b"])).is_empty());
+        assert_eq!(looks.look(&found(&["b"])), [QueueName::new("a").unwrap()]);
+        assert!(looks.look(&found(&["b"])).is_empty());
+        assert!(looks.has_seen(&QueueName::new("a").unwrap()));
+    }
+
+    #[test]
+    fn what_could_not_be_mirrored_is_told_again() {
+        let mut looks = Looks::default();
+        let a = QueueName::new("a").unwrap();
+        looks.look(&found(&["a"]));
+        looks.look(&found(&[]));
+        assert_eq!(looks.look(&found(&[])), std::slice::from_ref(&a));
+        looks.look_again(&a);
+        assert_eq!(looks.look(&found(&[])), [a]);
+    }
+
+    #[test]
+    fn a_queue_that_was_never_seen_never_goes() {
+        assert!(Looks::default().look(&found(&[])).is_empty());
+    }
+}
