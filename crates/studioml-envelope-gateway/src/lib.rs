@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod check;
 pub mod config;
 pub mod decision;
 mod dir;
@@ -16,5 +17,6 @@ mod route;
 pub mod service;
 mod supervisor;
 
+pub use check::check;
 pub use config::Config;
 pub use gateway::{Gateway, GatewayError};

@@ -67,6 +67,11 @@ pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
     })
 }
 
+/// Whether a text is a filter for logs.
+pub(crate) fn is_log_filter(text: &str) -> bool {
+    EnvFilter::try_new(text).is_ok()
+}
+
 fn set_up_logs(config: &LogConfig) -> Result<(), ServiceError> {
     let filter = EnvFilter::try_new(&config.level).map_err(|_| ServiceError::LogLevel)?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);

@@ -87,10 +87,13 @@ impl Claim for FileClaim {
     }
 
     async fn acknowledge(&self) -> bool {
+        if !self.is_live() {
+            return true; // it is in the reject queue
+        }
         let claim = Arc::clone(&self.0);
         let removed = blocking(move || {
             if claim.ended.swap(true, Ordering::AcqRel) {
-                return Ok(()); // it is in the reject queue
+                return Ok(());
             }
             let removed = fs::remove_file(&claim.path);
             claim.ended.store(removed.is_ok(), Ordering::Release);
