@@ -98,6 +98,13 @@ impl AgreeStatic for AwsLcAgreeStatic {
         Err(KeyError::Generation)
     }
 
+    fn generate_loaded(&self, _random: &dyn Random) -> Result<Box<dyn StaticKey>, KeyError> {
+        let private = PrivateKey::generate(&ECDH_P256).map_err(|_| KeyError::Generation)?;
+        let public = private.compute_public_key().map_err(|_| KeyError::Generation)?;
+        let public = P256PublicKey::from_uncompressed(public.as_ref())?;
+        Ok(Box::new(Static { private, public }))
+    }
+
     fn public_key_of(&self, scalar: &SecretBytes) -> Result<P256PublicKey, KeyError> {
         load_scalar(scalar).map(|(_, public)| public)
     }

@@ -207,6 +207,15 @@ pub trait AgreeStatic: Part {
     /// [`KeyError::Generation`] if the random source failed.
     fn generate(&self, random: &dyn Random) -> Result<P256PrivateKey, KeyError>;
 
+    /// Makes a key pair that is used and never stored: a Noise ephemeral. Libraries that insist on their own random source use
+    /// that.
+    ///
+    /// # Errors
+    /// [`KeyError::Generation`] if the random source failed.
+    fn generate_loaded(&self, random: &dyn Random) -> Result<Box<dyn StaticKey>, KeyError> {
+        self.load(&self.generate(random)?)
+    }
+
     /// The public key of a private scalar of 32 bytes, big-endian: for key files that leave it out.
     ///
     /// # Errors

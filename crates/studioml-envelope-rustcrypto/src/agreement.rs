@@ -63,6 +63,12 @@ impl AgreeStatic for StaticP256 {
         P256PrivateKey::new(scalar, uncompressed(&secret.public_key())?)
     }
 
+    fn generate_loaded(&self, random: &dyn Random) -> Result<Box<dyn StaticKey>, KeyError> {
+        let (_, secret) = draw_scalar(random).map_err(|_| KeyError::Generation)?;
+        let public = uncompressed(&secret.public_key())?;
+        Ok(Box::new(KeyPair { secret, public }))
+    }
+
     fn public_key_of(&self, scalar: &SecretBytes) -> Result<P256PublicKey, KeyError> {
         uncompressed(&secret_key(scalar)?.public_key())
     }

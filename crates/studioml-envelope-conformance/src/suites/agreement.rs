@@ -216,6 +216,15 @@ pub fn static_keys(vectors: &Vectors, part: &dyn AgreeStatic, random: &dyn Rando
         expect_bytes("shared secret", here.expose_secret(), there.expose_secret())
     })();
     cases.check("keys", "made and agreed", verdict);
+    let verdict = (|| {
+        let key = || part.generate_loaded(random).map_err(|error| said("making a loaded key")(&error));
+        let (one, other) = (key()?, key()?);
+        expect("two keys are the same", one.public_key() != other.public_key())?;
+        let here = one.agree(other.public_key()).map_err(|error| error.to_string())?;
+        let there = other.agree(one.public_key()).map_err(|error| error.to_string())?;
+        expect_bytes("shared secret", here.expose_secret(), there.expose_secret())
+    })();
+    cases.check("keys", "made loaded and agreed", verdict);
 
     // n of SP 800-186 §3.2.1.3
     let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
