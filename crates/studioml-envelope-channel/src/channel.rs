@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Handshake, HandshakeError, MAX_HANDSHAKE_INPUT, Peer, Progress, Received, RecordError, RecordReader, RecordWriter,
+    budget::{Budget, Held},
 };
 
 /// How long the other end may take.
@@ -85,6 +86,9 @@ pub enum ChannelError {
     /// The peer was taken off the list of peers while connected.
     #[error("the peer is not on the list of peers any more")]
     Revoked,
+    /// The messages in progress on all connections take all the memory that the server gives them, and this one asked for more.
+    #[error("the messages in progress take all the memory there is for them")]
+    NoRoom,
     /// An earlier [`send`](Channel::send) was dropped half way.
     #[error("an earlier message was sent in part only")]
     Interrupted,
@@ -114,6 +118,7 @@ pub struct Channel<S> {
     message_began: Option<Instant>,
     closed_by_peer: bool,
     sending: bool,
+    held: Held,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
@@ -152,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
                         message_began: None,
                         closed_by_peer: false,
                         sending: false,
+                        held: Held::default(),
                     });
                 }
                 Progress::Incomplete { consumed } => drop(input.drain(..consumed)),
@@ -162,6 +168,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
                 return Err(ChannelError::EndedInHandshake);
             }
         }
+    }
+
+    /// Counts the messages that it receives against a budget.
+    pub(crate) fn within(self, budget: Arc<Budget>) -> Self {
+        Self { held: Held::of(budget), ..self }
     }
 
     /// Who is at the other end.
@@ -217,6 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
                 Received::Message { consumed, message } => {
                     let message = message.into_owned();
                     self.incoming.consume(consumed);
+                    self.hold(message.len())?; // until the next call: the caller has it meanwhile
                     self.message_began = None;
                     return Ok(Some(message));
                 }
@@ -253,6 +265,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         Ok(())
     }
 
+    /// Answers for the read buffer and `beside` it.
+    fn hold(&mut self, beside: usize) -> Result<(), ChannelError> {
+        let bytes = self.incoming.bytes.capacity().saturating_add(beside);
+        if self.held.hold(bytes) { Ok(()) } else { Err(ChannelError::NoRoom) }
+    }
+
     async fn write_outgoing(&mut self) -> Result<(), ChannelError> {
         let limit = self.deadlines.write;
         let write = async |stream: &mut S, chunk: &[u8]| {
@@ -278,6 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             (limit.and_then(|idle| Instant::now().checked_add(idle)), "a message", limit.unwrap_or_default())
         };
         self.incoming.make_room(missing);
+        self.hold(self.reader.buffered())?;
         let (stream, incoming, outgoing) = (&mut self.stream, &mut self.incoming, &mut self.outgoing);
         let read = poll_fn(|cx| incoming.poll_read(Pin::new(&mut *stream), outgoing, cx));
         match deadline {

@@ -54,6 +54,8 @@
 #[cfg(feature = "tokio")]
 mod allow_list;
 #[cfg(feature = "tokio")]
+mod budget;
+#[cfg(feature = "tokio")]
 mod channel;
 #[cfg(feature = "tokio")]
 mod client;

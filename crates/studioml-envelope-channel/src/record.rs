@@ -160,6 +160,15 @@ impl RecordReader {
         }
     }
 
+    /// How many bytes are kept of a message that has begun.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        match &self.0 {
+            Reader::Seed(_) => 0,
+            Reader::Noise(reader) => reader.buffered(),
+        }
+    }
+
     /// Whether a message has begun and not ended: some of its records were consumed.
     #[must_use]
     pub fn is_mid_message(&self) -> bool {

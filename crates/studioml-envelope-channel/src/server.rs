@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     Deadlines, Handshake, Peer, PeerPolicy, Receipt, RecordOptions,
+    budget::Budget,
     noise::{self, LocalKey},
     seed,
 };
@@ -45,6 +46,9 @@ pub struct ServerOptions {
     pub max_handshakes: usize,
     /// How long a handshake may last while others wait for its place.
     pub crowded_handshake: Duration,
+    /// Bytes that the messages in progress on all connections may take together, beyond 32 KiB of each. A connection that asks
+    /// for more is ended.
+    pub max_buffered: usize,
     /// How long connections in the middle of a message get once the server ends.
     pub drain: Duration,
     /// How long the other end may take.
@@ -54,13 +58,15 @@ pub struct ServerOptions {
 }
 
 impl Default for ServerOptions {
-    /// 16,384 connections, 1,024 per address, 512 handshakes; 1 s for a handshake that others wait for, 20 s to drain.
+    /// 16,384 connections, 1,024 per address, 512 handshakes; 1 s for a handshake that others wait for, 1 GiB for messages in
+    /// progress, 20 s to drain.
     fn default() -> Self {
         Self {
             max_connections: 16_384,
             max_per_address: 1_024,
             max_handshakes: 512,
             crowded_handshake: Duration::from_secs(1),
+            max_buffered: 1 << 30,
             drain: Duration::from_secs(20),
             deadlines: Deadlines::default(),
             records: RecordOptions::default(),
@@ -166,7 +172,8 @@ impl Server {
     ) -> ServerReport {
         let options = self.options;
         let counters = self.counters();
-        let service = Arc::new(connection::Service { server: self, handler });
+        let budget = Budget::new(options.max_buffered);
+        let service = Arc::new(connection::Service { server: self, handler, budget });
         let handshakes = Arc::new(Handshakes::new(options.max_handshakes, options.crowded_handshake));
         let addresses = Arc::new(Addresses::new(options.max_per_address));
         let (draining, drain) = watch::channel(false);

@@ -245,17 +245,16 @@ fn snow_panics_on_a_scalar_out_of_range_and_we_draw_again() {
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dh.generate(&mut Ones)));
     assert!(panicked.is_err(), "snow draws again: FORMAT's warning can go");
 
-    for provider in providers() {
-        let script = vec![vec![0xff; 32], vec![0; 32], vec![7; 32]];
-        let random = Box::leak(Box::new(support::ScriptedRandom(std::sync::Mutex::new(script))));
-        let provider = Provider { random, ..provider };
-        let handshake =
-            noise::Handshake::initiator(&provider, fixed_key(&provider), Arc::new(Anybody), RecordOptions::default());
-        let mut first = Vec::new();
-        Handshake::from(handshake).advance(&[], &mut first).unwrap();
-        let seventh = provider.agree_static.public_key_of(&studioml_envelope_core::SecretBytes::new(vec![7; 32]));
-        assert_eq!(unframed(&first), seventh.unwrap().as_bytes(), "{}", provider.name);
-    }
+    // RustCrypto draws from the slot; aws-lc-rs makes key pairs with a generator of its own
+    let script = vec![vec![0xff; 32], vec![0; 32], vec![7; 32]];
+    let random = Box::leak(Box::new(support::ScriptedRandom(std::sync::Mutex::new(script))));
+    let provider = Provider { random, ..studioml_envelope_rustcrypto::PROVIDER };
+    let handshake =
+        noise::Handshake::initiator(&provider, fixed_key(&provider), Arc::new(Anybody), RecordOptions::default());
+    let mut first = Vec::new();
+    Handshake::from(handshake).advance(&[], &mut first).unwrap();
+    let seventh = provider.agree_static.public_key_of(&studioml_envelope_core::SecretBytes::new(vec![7; 32]));
+    assert_eq!(unframed(&first), seventh.unwrap().as_bytes());
 }
 
 fn fixed_key(provider: &Provider) -> LocalKey {

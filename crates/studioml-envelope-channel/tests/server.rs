@@ -325,6 +325,31 @@ fn raw_stream(stream: &TcpStream) -> std::net::TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn large_messages_that_never_end_share_what_there_is_for_them() {
+    let provider = support::aws_lc_rs();
+    for (server, connector) in modes(&provider) {
+        let options = ServerOptions { max_buffered: 4 << 20, ..ServerOptions::default() };
+        let server = Running::start(server, options, accept_all).await;
+        let mut bystander = connector.connect(server.address).await.unwrap();
+        // each of 20 would need four times what all of them get
+        let mut hoarding = JoinSet::new();
+        for _ in 0..20 {
+            let mut channel = connector.connect(server.address).await.unwrap().into_channel();
+            hoarding.spawn(async move {
+                let _ = channel.send(&vec![7; 16 << 20]).await; // the kernel may take the rest of it before the cut is known
+            });
+        }
+        assert!(bystander.submit(&[7; 20_000]).await.unwrap().is_accepted());
+        hoarding.join_all().await;
+        server.wait_until(|report| report.failed == 20).await;
+        let no_room = "ended: the messages in progress take all the memory there is for them";
+        assert_eq!(server.events().iter().filter(|event| *event == no_room).count(), 20, "{:?}", server.events());
+        assert!(bystander.submit(&vec![7; 1 << 20]).await.unwrap().is_accepted(), "what was held came back");
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_address_cannot_take_all_places() {
     let provider = support::aws_lc_rs();
     for (server, connector) in modes(&provider) {

@@ -184,9 +184,7 @@ impl Handshake {
 
     /// Sets `e` to a key pair of this connection alone. Two tokens need it, so it is not consumed by the first.
     fn generate(&self) -> Result<Box<dyn StaticKey>, HandshakeError> {
-        let agree = self.provider.agree_static;
-        let e = agree.generate(self.provider.random).map_err(|_| HandshakeError::Generation)?;
-        agree.load(&e).map_err(|_| HandshakeError::Generation)
+        self.provider.agree_static.generate_loaded(self.provider.random).map_err(|_| HandshakeError::Generation)
     }
 
     fn write_e(&mut self, e: &dyn StaticKey, output: &mut Vec<u8>) {

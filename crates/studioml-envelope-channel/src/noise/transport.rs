@@ -141,6 +141,10 @@ impl Reader {
         self.parts.is_some()
     }
 
+    pub(crate) fn buffered(&self) -> usize {
+        self.parts.as_ref().map_or(0, Vec::capacity)
+    }
+
     pub(crate) fn read<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Received<'a>, RecordError> {
         if self.over {
             return Err(RecordError::Closed);

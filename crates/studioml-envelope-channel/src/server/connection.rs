@@ -8,12 +8,13 @@ use std::{
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{Handler, Origin, Server, ServerEvent, admission::Slot};
-use crate::{Channel, ChannelError, Receipt};
+use crate::{Channel, ChannelError, Receipt, budget::Budget};
 
 /// What all connections of a server share.
 pub(super) struct Service<H> {
     pub(super) server: Server,
     pub(super) handler: H,
+    pub(super) budget: Arc<Budget>,
 }
 
 impl<H: Handler> Service<H> {
@@ -30,6 +31,7 @@ impl<H: Handler> Service<H> {
         counters.established.fetch_add(1, Ordering::Relaxed);
         let peer = Arc::clone(channel.peer());
         self.server.observe(&ServerEvent::Established { address, peer: &peer });
+        let channel = channel.within(Arc::clone(&self.budget));
         let ended = self.exchange(channel, Origin { peer: Arc::clone(&peer), address }, drain).await;
         let counter = if ended.is_ok() { &counters.closed } else { &counters.failed };
         counter.fetch_add(1, Ordering::Relaxed);
