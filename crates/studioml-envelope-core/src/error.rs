@@ -208,6 +208,12 @@ pub enum MessageError {
     /// Nested deeper than 100 levels.
     #[error("message: nested deeper than 100 levels")]
     TooDeep,
+    /// A number that no 64-bit float holds, 1e400 for example: parsers disagree about what it is (RFC 8259 §6).
+    #[error("message: a number in member {member:?} is too large")]
+    NumberTooLarge {
+        /// The member of the top level or of `message` in which it stands, cut to 64 characters.
+        member: String,
+    },
     /// `message` has no member `payload`.
     #[error("message: member \"payload\" is missing")]
     PayloadMissing,
@@ -316,6 +322,21 @@ pub enum RequestError {
     /// Not a JSON object.
     #[error("request: not a JSON object")]
     NotAnObject,
+    /// It has a member `message`, in whichever spelling deployed parsers take for it: an envelope is never clear text.
+    #[error("request: it has a member \"message\": an envelope, not a clear-text request")]
+    Envelope,
+    /// A member name stands twice in one object of a clear-text Request: parsers disagree about which counts.
+    #[error("request: duplicate member {name:?}")]
+    DuplicateMember {
+        /// The name, cut to 64 characters.
+        name: String,
+    },
+    /// A clear-text Request is nested deeper than 100 levels, or holds a number that no 64-bit float holds.
+    #[error("request: member {member:?} is nested too deep or holds a number that is too large")]
+    Limits {
+        /// The member of the top level, cut to 64 characters.
+        member: String,
+    },
     /// A member that every Request has is missing.
     #[error("request: member {member:?} is missing")]
     Missing {

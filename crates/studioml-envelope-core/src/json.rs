@@ -90,15 +90,18 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// Checks that no object within `value` has a member twice and that nothing is nested too deep.
+/// Checks that no object within a member's value has a member twice, that nothing is nested too deep, and that every number
+/// is one.
 ///
-/// `depth` is how deep `value` itself stands.
-pub(crate) fn check_members_unique(value: &RawValue, depth: usize) -> Result<(), MessageError> {
+/// `depth` is how deep the value itself stands.
+pub(crate) fn check_members_unique(member: &Member<'_>, depth: usize) -> Result<(), MessageError> {
     let failure = RefCell::new(None);
-    let mut deserializer = serde_json::Deserializer::from_str(value.get());
+    let mut deserializer = serde_json::Deserializer::from_str(member.value.get());
+    // that the value is JSON has been seen; what is left to go wrong is a number that overflows
+    let too_large = || MessageError::NumberTooLarge { member: shortened(&member.name) };
     Unique { failure: &failure, depth }
         .deserialize(&mut deserializer)
-        .map_err(|error| failure.take().unwrap_or_else(|| not_json(&error)))
+        .map_err(|_| failure.take().unwrap_or_else(too_large))
 }
 
 /// A JSON value that is only walked through.

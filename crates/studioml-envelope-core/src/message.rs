@@ -180,11 +180,11 @@ fn read(json: &[u8]) -> Result<Parts, MessageError> {
     let members = members.ok_or(MessageError::NotAnEnvelope)?;
     refuse_case_variants(&members, &["payload", "signature", "fingerprint"])?;
     for member in &around {
-        json::check_members_unique(member.value, 1)?;
+        json::check_members_unique(member, 1)?;
     }
     // the payload is looked at below, and is too large to be walked twice
     for member in members.iter().filter(|member| member.name != "payload") {
-        json::check_members_unique(member.value, 2)?;
+        json::check_members_unique(member, 2)?;
     }
 
     let find = |name| members.iter().find(|member| member.name == name).map(|member| member.value);
@@ -230,24 +230,34 @@ fn keep(members: &[Member<'_>], without: Option<&str>) -> Vec<(String, Option<Bo
     members.iter().map(|member| (member.name.clone(), value(member))).collect()
 }
 
-/// Refuses names that Go's `encoding/json` takes for one of `meant`: it folds case as Unicode does, where the long s
-/// (U+017F) is an s and the Kelvin sign (U+212A) a k.
+/// Refuses names that deployed Go takes for one of `meant`.
 fn refuse_case_variants(members: &[Member<'_>], meant: &[&'static str]) -> Result<(), MessageError> {
     for member in members {
-        let folded: String = member
-            .name
-            .chars()
-            .map(|c| match c {
-                '\u{17f}' => 's',
-                '\u{212a}' => 'k',
-                c => c.to_ascii_lowercase(),
-            })
-            .collect();
+        let folded = folded(&member.name);
         if let Some(means) = meant.iter().find(|means| **means == folded && **means != member.name) {
             return Err(MessageError::CaseVariant { name: json::shortened(&member.name), means });
         }
     }
     Ok(())
+}
+
+/// A name as Go's `encoding/json` compares it: it folds case as Unicode does, where the long s (U+017F) is an s and the
+/// Kelvin sign (U+212A) a k.
+fn folded(name: &str) -> String {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    name.chars().map(fold).collect()
+}
+
+/// What is wrong with a clear-text Request, in its own words. That it is an object has been seen.
+fn not_clear_text(member: &str, error: MessageError) -> RequestError {
+    match error {
+        MessageError::DuplicateMember { name } => RequestError::DuplicateMember { name },
+        _ => RequestError::Limits { member: json::shortened(member) },
+    }
 }
 
 fn not_utf8(json: &[u8], at: usize) -> MessageError {
@@ -320,9 +330,13 @@ impl<'p> UnauthenticatedRequest<'p> {
             return Err(ClearTextError::NotAllowed);
         }
         let text = checked_object(json)?;
-        let members = json::object_members(text).map_err(|_| RequestError::NotAnObject)?;
-        if members.iter().any(|member| member.name.eq_ignore_ascii_case("message")) {
-            return Err(RequestError::NotAnObject.into());
+        let members = json::object_members(text).map_err(|error| not_clear_text("", error))?;
+        if members.iter().any(|member| folded(&member.name) == "message") {
+            return Err(RequestError::Envelope.into());
+        }
+        // nobody has signed this: what two parsers read differently is refused, as it is in an envelope
+        for member in &members {
+            json::check_members_unique(member, 1).map_err(|error| not_clear_text(&member.name, error))?;
         }
         for member in ["experiment", "config"] {
             if json::member(text, member).is_none() {

@@ -171,8 +171,12 @@ impl Signature {
     pub fn from_base64(text: &str, key: &SigningPublicKey) -> Result<Self, SignatureError> {
         // 4/3 of the longest encoding, with room: nothing longer is worth decoding
         if text.len() > 256 {
-            let algorithm = key.kind();
-            return Err(SignatureError::Length { algorithm, found: text.len() / 4 * 3 });
+            let algorithm = match key {
+                SigningPublicKey::Ed25519(_) => Ed25519Signature::ALGORITHM,
+                SigningPublicKey::P256(_) => P256Signature::ALGORITHM,
+            };
+            let padding = text.bytes().rev().take(2).take_while(|byte| *byte == b'=').count();
+            return Err(SignatureError::Length { algorithm, found: text.len() / 4 * 3 - padding });
         }
         let bytes = base64_decode(text).ok_or(SignatureError::Base64)?;
         match key {
