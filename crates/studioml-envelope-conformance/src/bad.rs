@@ -17,7 +17,7 @@ use crate::{
 /// comes of it with the verdict that FORMAT asks for: accepted, or refused at which stage with which error.
 #[must_use]
 pub fn bad_messages(vectors: &Vectors, provider: &Provider) -> SuiteReport {
-    let mut cases = Cases::new("bad messages", Role::Provider, provider.name.to_owned(), &[]);
+    let mut cases = Cases::new("bad messages", Role::Provider, provider.name, &[]);
     let expected = &vectors.expected().bad.items;
     let verdicts = &vectors.verdicts().items;
     let missing = expected.iter().filter(|case| !verdicts.iter().any(|verdict| verdict.file == case.file));

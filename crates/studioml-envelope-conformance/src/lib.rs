@@ -18,19 +18,26 @@
 #![deny(missing_docs)]
 
 mod bad;
+mod instrument;
 mod keys;
 mod library;
+mod matrix;
+mod order;
 mod peers;
 mod report;
 mod run;
+mod same;
 pub mod suites;
 mod vectors;
 
 pub use bad::bad_messages;
 pub use library::Library;
+pub use matrix::matrix;
+pub use order::order_of_work;
 pub use peers::peers;
 pub use report::{AbsentPart, Failure, Gap, Report, Role, SuiteReport};
 pub use run::{library, provider};
+pub use same::same_errors;
 pub use vectors::{Origin, Vectors, VectorsError};
 
 pub(crate) use report::{Cases, Verdict, expect, expect_bytes, expect_eq};

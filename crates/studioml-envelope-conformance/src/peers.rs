@@ -16,7 +16,7 @@ use crate::{
 /// signatures of `keyfiles`.
 #[must_use]
 pub fn peers(vectors: &Vectors, provider: &Provider) -> SuiteReport {
-    let mut cases = Cases::new("peers' messages", Role::Provider, provider.name.to_owned(), &[]);
+    let mut cases = Cases::new("peers' messages", Role::Provider, provider.name, &[]);
     for (name, set) in &vectors.expected().sets {
         match Receiver::of_peer(vectors, provider, name, set) {
             Err(error) => cases.check("expected.json", name, Err(error)),

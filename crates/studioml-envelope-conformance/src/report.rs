@@ -107,7 +107,7 @@ impl Display for Failure {
 #[non_exhaustive]
 pub struct SuiteReport {
     /// Name of the suite.
-    pub suite: &'static str,
+    pub suite: String,
     /// What it looks at.
     pub role: Role,
     /// The part's library, or the provider's name.
@@ -146,11 +146,12 @@ pub(crate) type Verdict = Result<(), String>;
 
 impl Cases {
     pub(crate) fn of_part(suite: &'static str, role: Role, part: Implementation, gaps: &'static [Gap]) -> Self {
-        Self::new(suite, role, part.library.to_owned(), gaps)
+        Self::new(suite, role, part.library, gaps)
     }
 
-    pub(crate) fn new(suite: &'static str, role: Role, subject: String, gaps: &'static [Gap]) -> Self {
+    pub(crate) fn new(suite: impl Into<String>, role: Role, subject: &str, gaps: &'static [Gap]) -> Self {
         let gaps = gaps.iter().map(|gap| (*gap, 0)).collect();
+        let (suite, subject) = (suite.into(), subject.to_owned());
         Self { report: SuiteReport { suite, role, subject, run: 0, passed: 0, gaps, failures: Vec::new() } }
     }
 
@@ -183,7 +184,8 @@ impl Cases {
         for (gap, found) in self.report.gaps.clone() {
             if gap.cases != found {
                 let what = format!("declared gap of {} cases has {found}: {}", gap.cases, gap.reason);
-                self.fail("declared gaps", self.report.suite, what);
+                let suite = self.report.suite.clone();
+                self.fail("declared gaps", suite, what);
             }
         }
         self.report
@@ -276,8 +278,8 @@ impl Display for Report {
         let columns = self.columns();
         let mut rows: Vec<(Role, &str)> = Vec::new();
         for suite in &self.suites {
-            if !rows.contains(&(suite.role, suite.suite)) {
-                rows.push((suite.role, suite.suite));
+            if !rows.contains(&(suite.role, &suite.suite)) {
+                rows.push((suite.role, &suite.suite));
             }
         }
         rows.sort_by_key(|(role, _)| *role);
@@ -297,8 +299,8 @@ impl Display for Report {
         let mut gaps: Vec<(Role, &str, Gap)> = Vec::new();
         for suite in &self.suites {
             for (gap, _) in &suite.gaps {
-                if !gaps.contains(&(suite.role, suite.suite, *gap)) {
-                    gaps.push((suite.role, suite.suite, *gap));
+                if !gaps.contains(&(suite.role, &suite.suite, *gap)) {
+                    gaps.push((suite.role, &suite.suite, *gap));
                 }
             }
         }
@@ -312,5 +314,72 @@ impl Display for Report {
             writeln!(f, "FAILED: {} {} {}: {failure}", suite.subject, suite.role.name(), suite.suite)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: Gap = Gap { reason: "a test", cases: 2 };
+
+    fn met(times: usize) -> SuiteReport {
+        let mut cases = Cases::new("suite", Role::Kdf, "library", &[TWO]);
+        cases.check("file", 0, Ok(()));
+        for case in 0..times {
+            cases.gap(TWO, "file", case, Ok(()));
+        }
+        cases.finish()
+    }
+
+    #[test]
+    fn a_gap_met_as_often_as_declared_passes_and_any_other_number_fails() {
+        for (times, succeeds) in [(0, false), (1, false), (2, true), (3, false)] {
+            assert_eq!(met(times).is_success(), succeeds, "{times}");
+            assert_eq!(met(times).gap_cases(), times);
+        }
+    }
+
+    #[test]
+    fn a_gap_that_nobody_declared_fails() {
+        let mut cases = Cases::new("suite", Role::Kdf, "library", &[]);
+        cases.check("file", 0, Ok(()));
+        cases.gap(TWO, "file", 1, Ok(()));
+        assert!(!cases.finish().is_success());
+    }
+
+    #[test]
+    fn a_case_in_a_gap_that_is_not_refused_fails() {
+        let mut cases = Cases::new("suite", Role::Kdf, "library", &[TWO]);
+        cases.check("file", 0, Ok(()));
+        cases.gap(TWO, "file", 1, Ok(()));
+        cases.gap(TWO, "file", 2, Err("was accepted".to_owned()));
+        assert!(!cases.finish().is_success());
+    }
+
+    #[test]
+    fn a_suite_that_ran_nothing_is_no_success() {
+        assert!(!Cases::new("suite", Role::Kdf, "library", &[]).finish().is_success());
+        assert!(!Report::default().is_success());
+    }
+
+    #[test]
+    fn the_table_shows_run_passed_gap_and_what_failed() {
+        let mut cases = Cases::new("suite", Role::Kdf, "library", &[TWO]);
+        cases.check("file", 0, Ok(()));
+        cases.check("file", 1, Err("went wrong".to_owned()));
+        cases.gap(TWO, "file", 2, Ok(()));
+        cases.gap(TWO, "file", 3, Ok(()));
+        let absent = AbsentPart { role: Role::Kdf, reason: "it has none" };
+        let report = Report { suites: vec![cases.finish()], absent: vec![("other".to_owned(), absent)] };
+        let table = report.to_string();
+        for expected in [
+            "| kdf  | suite | 2 / 1 / 2 | declared gap |",
+            "gap: kdf suite: 2 cases: a test",
+            "gap: other has no kdf: it has none",
+            "FAILED: library kdf suite: file, case 1: went wrong",
+        ] {
+            assert!(table.contains(expected), "{expected}\n{table}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use studioml_envelope_core::Provider;
 
 use crate::{
-    Cases, Library, Report, Role, SuiteReport, Vectors, bad_messages, expect_eq, peers,
+    Cases, Library, Report, Role, SuiteReport, Vectors, bad_messages, expect_eq, order_of_work, peers,
     suites::{agreement, rsa_oaep, secret_box, signature, symmetric},
 };
 
@@ -29,6 +29,7 @@ pub fn library(vectors: &Vectors, library: &Library, others: &Provider) -> Repor
         suites.extend([2048, 3072, 4096].map(|bits| rsa_oaep::unwrap_wycheproof(part, random, bits)));
         suites.push(rsa_oaep::unwrap_wycheproof_misc(part, random, others.key_wrap));
         suites.push(rsa_oaep::unwrap_refuses(vectors, part, random));
+        suites.push(rsa_oaep::unwrap_unusual_keys(vectors, part, random, others.key_wrap));
         suites.push(rsa_oaep::unwrap_generates(part, random, others.key_wrap));
     }
     if let Some(part) = library.secret_box {
@@ -74,7 +75,7 @@ pub fn library(vectors: &Vectors, library: &Library, others: &Provider) -> Repor
 
 /// That the parts which are missing are those which are declared missing, one for one.
 fn declared_absences(library: &Library) -> SuiteReport {
-    let mut cases = Cases::new("declared absences", Role::Provider, library.name.to_owned(), &[]);
+    let mut cases = Cases::new("declared absences", Role::Provider, library.name, &[]);
     let missing = library.missing();
     for role in Role::PARTS {
         let declared = library.absent.iter().filter(|part| part.role == role).count();
@@ -87,5 +88,6 @@ fn declared_absences(library: &Library) -> SuiteReport {
 /// Runs every suite for whole providers over `provider`: messages, forgeries, order of work.
 #[must_use]
 pub fn provider(vectors: &Vectors, provider: &Provider) -> Report {
-    Report { suites: vec![peers(vectors, provider), bad_messages(vectors, provider)], absent: Vec::new() }
+    let suites = vec![peers(vectors, provider), bad_messages(vectors, provider), order_of_work(vectors, provider)];
+    Report { suites, absent: Vec::new() }
 }

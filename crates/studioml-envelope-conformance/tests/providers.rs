@@ -18,3 +18,36 @@ fn every_provider_passes_every_suite() {
     println!("{report}");
     assert!(report.is_success(), "see the table above");
 }
+
+#[test]
+fn what_each_provider_makes_every_other_reads() {
+    let vectors = Vectors::bundled().unwrap();
+    let report = studioml_envelope_conformance::matrix(&vectors, provider::ALL);
+    println!("{report}");
+    assert!(report.is_success(), "see the table above");
+    // every ordered pair, and the count of libraries
+    assert_eq!(report.suites.len(), provider::ALL.len() * provider::ALL.len() + 1);
+}
+
+#[test]
+fn providers_of_one_library_are_no_matrix() {
+    let vectors = Vectors::bundled().unwrap();
+    let report = studioml_envelope_conformance::matrix(&vectors, &[provider::RUSTCRYPTO, provider::RUSTCRYPTO]);
+    assert!(!report.is_success());
+    let failed: Vec<_> = report.failures().map(|(suite, _)| suite.suite.as_str()).collect();
+    assert_eq!(failed, ["at least two libraries"; 11]);
+}
+
+#[test]
+fn every_provider_says_the_same_of_the_same_input() {
+    let vectors = Vectors::bundled().unwrap();
+    let report = studioml_envelope_conformance::same_errors(&vectors, provider::ALL);
+    println!("{report}");
+    assert!(report.is_success(), "see the table above");
+}
+
+#[test]
+fn one_provider_alone_agrees_with_nobody() {
+    let vectors = Vectors::bundled().unwrap();
+    assert!(!studioml_envelope_conformance::same_errors(&vectors, &[provider::RUSTCRYPTO]).is_success());
+}

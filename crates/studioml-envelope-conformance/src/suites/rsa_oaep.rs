@@ -4,6 +4,7 @@
 //! "nothing found", as must other hashes and labels. They are declared gaps, so what the suites prove of a decryption that
 //! succeeds, they prove over Wycheproof's keys with session keys of their own.
 
+use serde::Deserialize;
 use studioml_envelope_core::{
     Identity, KeyError, KeyUnwrap, KeyWrap, Random, RsaPrivateKey, RsaPrivateNumbers, RsaPublicKey, SessionKey,
     Unwrapped, WrapError,
@@ -34,7 +35,7 @@ fn key_in(unwrapped: Unwrapped) -> Option<[u8; 32]> {
     found.then(|| *key.expose_secret())
 }
 
-fn private_key(group: &TestGroup) -> Result<RsaPrivateKey, KeyError> {
+pub(crate) fn private_key(group: &TestGroup) -> Result<RsaPrivateKey, KeyError> {
     let public = RsaPublicKey::new(&group.key.n, &group.key.e)?;
     RsaPrivateKey::new(
         public,
@@ -190,6 +191,87 @@ pub fn unwrap_refuses(vectors: &Vectors, part: &dyn KeyUnwrap, random: &dyn Rand
             format_args!("making {bits} bits"),
             expect_eq("making", &made, &Err(KeyError::ModulusSize { bits })),
         );
+    }
+    cases.finish()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnusualKeys {
+    #[serde(rename = "about")]
+    _about: String,
+    #[serde(rename = "made_by")]
+    _made_by: String,
+    cases: Vec<UnusualKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnusualKey {
+    name: String,
+    expects: UnusualExpects,
+    n: String,
+    e: String,
+    d: String,
+    p: String,
+    q: String,
+    dp: String,
+    dq: String,
+    qinv: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum UnusualExpects {
+    Loads,
+    Inconsistent,
+}
+
+impl UnusualKey {
+    fn private_key(&self) -> Result<RsaPrivateKey, String> {
+        let number = |text: &str| hex::decode(text).map_err(|error| error.to_string());
+        let public = RsaPublicKey::new(&number(&self.n)?, &number(&self.e)?).map_err(|error| error.to_string())?;
+        let numbers = RsaPrivateNumbers {
+            private_exponent: &number(&self.d)?,
+            prime_p: &number(&self.p)?,
+            prime_q: &number(&self.q)?,
+            exponent_p: &number(&self.dp)?,
+            exponent_q: &number(&self.dq)?,
+            coefficient: &number(&self.qinv)?,
+        };
+        RsaPrivateKey::new(public, &numbers).map_err(|error| error.to_string())
+    }
+}
+
+/// Keys that are unusual and good, which open what `wrap` seals, and keys that satisfy some of the equations of RFC 8017
+/// §3.2 and not others, which are inconsistent in every library.
+#[must_use]
+pub fn unwrap_unusual_keys(
+    vectors: &Vectors,
+    part: &dyn KeyUnwrap,
+    random: &dyn Random,
+    wrap: &dyn KeyWrap,
+) -> SuiteReport {
+    const FILE: &str = "derived/rsa-unusual-keys.json";
+    let mut cases = Cases::of_part("unusual keys", Role::KeyUnwrap, part.implementation(), &[]);
+    match vectors.json::<UnusualKeys>(FILE) {
+        Err(error) => cases.check(FILE, "the file", Err(error)),
+        Ok(file) => {
+            for case in file.cases {
+                let verdict = case.private_key().and_then(|key| match (part.load(&key), case.expects) {
+                    (Ok(identity), UnusualExpects::Loads) => round_trip(&*identity, &key, wrap, random),
+                    (loaded, expects) => {
+                        let loaded = loaded.map(|_| ());
+                        let expected = match expects {
+                            UnusualExpects::Loads => Ok(()),
+                            UnusualExpects::Inconsistent => Err(KeyError::Inconsistent),
+                        };
+                        expect_eq("loading", &loaded, &expected)
+                    }
+                });
+                cases.check(FILE, case.name, verdict);
+            }
+        }
     }
     cases.finish()
 }

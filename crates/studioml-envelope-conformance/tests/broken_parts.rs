@@ -1,0 +1,320 @@
+//! The suites notice: each part here is broken in one way, and the suite that looks for it says so.
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as expected")]
+
+use studioml_envelope_conformance::{
+    AbsentPart, Gap, Library, Role, SuiteReport, Vectors, bad_messages, library, order_of_work, peers, same_errors,
+    suites,
+};
+use studioml_envelope_core::{
+    Aead, AeadKey, BadSignature, Digest, Ed25519PrivateKey, Identity, Implementation, Kdf, KdfOutputTooLong, KeyError,
+    KeyUnwrap, Nonce, Part, Provider, Random, RandomError, RsaPrivateKey, SecretBox, SessionKey, Sign, Signature,
+    SigningKey, SigningPrivateKey, SigningPublicKey, Tag, Unauthentic, Unwrapped, Verify, VerifyingKey,
+};
+use studioml_envelope_rustcrypto::PROVIDER as GOOD;
+
+const BROKEN: Implementation = Implementation { library: "broken", version: "0", path: "" };
+
+macro_rules! parts {
+    ($($part:ident),*) => {
+        $(
+            struct $part;
+            impl Part for $part {
+                fn implementation(&self) -> Implementation {
+                    BROKEN
+                }
+            }
+        )*
+    };
+}
+
+fn vectors() -> Vectors {
+    Vectors::bundled().unwrap()
+}
+
+/// The suite ran, and said that something is wrong.
+#[track_caller]
+fn assert_noticed(report: &SuiteReport) {
+    assert!(!report.is_success(), "{} noticed nothing", report.suite);
+    assert!(report.run > 0 && !report.failures.is_empty(), "{report:?}");
+}
+
+parts!(Constant, LeavesTheLastByte);
+
+impl Random for Constant {
+    fn fill(&self, out: &mut [u8]) -> Result<(), RandomError> {
+        out.fill(7);
+        Ok(())
+    }
+}
+
+impl Random for LeavesTheLastByte {
+    fn fill(&self, out: &mut [u8]) -> Result<(), RandomError> {
+        match out.split_last_mut() {
+            Some((_, front)) => GOOD.random.fill(front),
+            None => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn random_that_repeats_or_forgets() {
+    assert_noticed(&suites::symmetric::random_fills(&Constant));
+    assert_noticed(&suites::symmetric::random_fills(&LeavesTheLastByte));
+}
+
+parts!(Sha256ForBoth);
+
+impl Digest for Sha256ForBoth {
+    fn sha256(&self, data: &[u8]) -> [u8; 32] {
+        GOOD.digest.sha256(data)
+    }
+
+    fn sha1(&self, data: &[u8]) -> [u8; 20] {
+        *GOOD.digest.sha256(data).first_chunk().unwrap()
+    }
+}
+
+#[test]
+fn a_digest_of_another_kind() {
+    assert_noticed(&suites::symmetric::digest_fips180(&vectors(), &Sha256ForBoth));
+    assert_noticed(&suites::symmetric::digest_fingerprints(&vectors(), &Sha256ForBoth));
+}
+
+parts!(IgnoresTheTag, DecryptsBeforeTheTag, HandsOutOneLargePiece);
+
+fn good_box() -> &'static dyn SecretBox {
+    GOOD.secret_box
+}
+
+impl SecretBox for IgnoresTheTag {
+    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+        good_box().seal_in_place(key, nonce, text)
+    }
+
+    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
+        good_box().seal_chunks(key, nonce, plaintext, sink)
+    }
+
+    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, _: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
+        good_box().seal_in_place(key, nonce, text);
+        Ok(())
+    }
+}
+
+impl SecretBox for DecryptsBeforeTheTag {
+    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+        good_box().seal_in_place(key, nonce, text)
+    }
+
+    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
+        good_box().seal_chunks(key, nonce, plaintext, sink)
+    }
+
+    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
+        let opened = good_box().open_in_place(key, nonce, tag, text);
+        if opened.is_err() {
+            good_box().seal_in_place(key, nonce, text);
+        }
+        opened
+    }
+}
+
+impl SecretBox for HandsOutOneLargePiece {
+    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+        good_box().seal_in_place(key, nonce, text)
+    }
+
+    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
+        let mut text = plaintext.to_vec();
+        let tag = self.seal_in_place(key, nonce, &mut text);
+        sink(&text);
+        tag
+    }
+
+    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
+        good_box().open_in_place(key, nonce, tag, text)
+    }
+}
+
+#[test]
+fn a_secret_box_that_forgets_its_tag_its_order_or_its_pieces() {
+    assert_noticed(&suites::secret_box::forgeries(&IgnoresTheTag));
+    assert_noticed(&suites::secret_box::forgeries(&DecryptsBeforeTheTag));
+    assert_noticed(&suites::secret_box::libsodium(&vectors(), &HandsOutOneLargePiece, GOOD.digest));
+    let broken = Provider { secret_box: &IgnoresTheTag, ..GOOD };
+    assert_noticed(&bad_messages(&vectors(), &broken));
+    assert_noticed(&order_of_work(&vectors(), &broken));
+}
+
+parts!(AcceptsEverything, RefusesEverything);
+
+struct Verdict(Result<(), BadSignature>);
+
+impl VerifyingKey for Verdict {
+    fn verify(&self, _: &[u8], _: &Signature) -> Result<(), BadSignature> {
+        self.0
+    }
+}
+
+impl Verify for AcceptsEverything {
+    fn load(&self, _: &SigningPublicKey) -> Result<Box<dyn VerifyingKey>, KeyError> {
+        Ok(Box::new(Verdict(Ok(()))))
+    }
+}
+
+impl Verify for RefusesEverything {
+    fn load(&self, _: &SigningPublicKey) -> Result<Box<dyn VerifyingKey>, KeyError> {
+        Ok(Box::new(Verdict(Err(BadSignature))))
+    }
+}
+
+#[test]
+fn verification_that_does_not_look() {
+    for part in [&AcceptsEverything as &dyn Verify, &RefusesEverything] {
+        assert_noticed(&suites::signature::verify_wycheproof_ed25519(part));
+        assert_noticed(&suites::signature::verify_wycheproof_ecdsa(part));
+        assert_noticed(&suites::signature::verify_wycheproof_ecdsa_p1363(part));
+        assert_noticed(&suites::signature::verify_cctv_ed25519(&vectors(), part));
+    }
+    assert_noticed(&bad_messages(&vectors(), &Provider { verify: &AcceptsEverything, ..GOOD }));
+    let broken = Provider { name: "broken", verify: &AcceptsEverything, ..GOOD };
+    assert!(!same_errors(&vectors(), &[GOOD, broken]).is_success());
+    assert_noticed(&peers(&vectors(), &Provider { verify: &RefusesEverything, ..GOOD }));
+}
+
+parts!(SignsWithAnotherKey);
+
+impl Sign for SignsWithAnotherKey {
+    fn load(&self, _: &SigningPrivateKey) -> Result<Box<dyn SigningKey>, KeyError> {
+        let seed = studioml_envelope_core::SecretBytes::new(vec![9; 32]);
+        GOOD.sign.load(&SigningPrivateKey::Ed25519(Ed25519PrivateKey::new(seed, None)?))
+    }
+}
+
+#[test]
+fn signing_with_another_key() {
+    assert_noticed(&suites::signature::sign_ed25519(&vectors(), &SignsWithAnotherKey, GOOD.random));
+    let report = suites::signature::sign_verifies_elsewhere(&vectors(), &SignsWithAnotherKey, GOOD.random, GOOD.verify);
+    assert_noticed(&report);
+}
+
+parts!(LoadsInconsistentKeys, FindsAKeyInEverything);
+
+/// A key that finds the first bytes of whatever it is given.
+struct Finds(usize);
+
+impl Identity for Finds {
+    fn wrapped_len(&self) -> usize {
+        self.0
+    }
+
+    fn unwrap(&self, wrapped: &[u8], _: &dyn Random) -> Unwrapped {
+        Unwrapped::from_library(wrapped.get(..32))
+    }
+}
+
+impl KeyUnwrap for LoadsInconsistentKeys {
+    fn load(&self, key: &RsaPrivateKey) -> Result<Box<dyn Identity>, KeyError> {
+        GOOD.key_unwrap.load(key).or_else(|_| Ok(Box::new(Finds(key.public_key().modulus().len()))))
+    }
+
+    fn generate(&self, bits: usize, random: &dyn Random) -> Result<RsaPrivateKey, KeyError> {
+        GOOD.key_unwrap.generate(bits, random)
+    }
+}
+
+impl KeyUnwrap for FindsAKeyInEverything {
+    fn load(&self, key: &RsaPrivateKey) -> Result<Box<dyn Identity>, KeyError> {
+        Ok(Box::new(Finds(key.public_key().modulus().len())))
+    }
+
+    fn generate(&self, bits: usize, random: &dyn Random) -> Result<RsaPrivateKey, KeyError> {
+        GOOD.key_unwrap.generate(bits.max(2048), random)
+    }
+}
+
+#[test]
+fn unwrapping_that_loads_or_finds_too_much() {
+    let vectors = vectors();
+    assert_noticed(&suites::rsa_oaep::unwrap_unusual_keys(
+        &vectors,
+        &LoadsInconsistentKeys,
+        GOOD.random,
+        GOOD.key_wrap,
+    ));
+    assert_noticed(&suites::rsa_oaep::unwrap_wycheproof(&FindsAKeyInEverything, GOOD.random, 2048));
+    assert_noticed(&suites::rsa_oaep::unwrap_refuses(&vectors, &FindsAKeyInEverything, GOOD.random));
+    assert_noticed(&order_of_work(&vectors, &Provider { key_unwrap: &FindsAKeyInEverything, ..GOOD }));
+    let broken = Provider { name: "broken", key_unwrap: &LoadsInconsistentKeys, ..GOOD };
+    assert!(!same_errors(&vectors, &[GOOD, broken]).is_success());
+}
+
+parts!(AeadWithoutAssociatedData, KdfWithoutLimit);
+
+struct KeyWithoutAssociatedData(Box<dyn AeadKey>);
+
+impl Aead for AeadWithoutAssociatedData {
+    fn load(&self, key: &[u8; 32]) -> Box<dyn AeadKey> {
+        Box::new(KeyWithoutAssociatedData(GOOD.aead.load(key)))
+    }
+}
+
+impl AeadKey for KeyWithoutAssociatedData {
+    fn seal_in_place(&self, nonce: &[u8; 12], _: &[u8], text: &mut [u8]) -> [u8; 16] {
+        self.0.seal_in_place(nonce, &[], text)
+    }
+
+    fn open_in_place(&self, nonce: &[u8; 12], _: &[u8], tag: &[u8; 16], text: &mut [u8]) -> Result<(), Unauthentic> {
+        self.0.open_in_place(nonce, &[], tag, text)
+    }
+}
+
+impl Kdf for KdfWithoutLimit {
+    fn hkdf_sha256(&self, salt: &[u8], ikm: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), KdfOutputTooLong> {
+        let length = out.len().min(8160);
+        GOOD.kdf.hkdf_sha256(salt, ikm, info, out.get_mut(..length).unwrap())
+    }
+}
+
+#[test]
+fn symmetric_parts_that_leave_something_out() {
+    assert_noticed(&suites::symmetric::aead_wycheproof(&AeadWithoutAssociatedData));
+    assert_noticed(&suites::symmetric::kdf_wycheproof(&KdfWithoutLimit));
+}
+
+#[test]
+fn a_library_that_lacks_a_part_without_saying_so_fails_and_so_does_one_that_says_too_much() {
+    let vectors = vectors();
+    let silent = Library { name: "silent", kdf: Some(GOOD.kdf), ..Library::EMPTY };
+    assert!(!library(&vectors, &silent, &GOOD).is_success());
+
+    const ALL_ABSENT: [AbsentPart; 11] = {
+        let mut absent = [AbsentPart { role: Role::Random, reason: "a test" }; 11];
+        let mut index = 0;
+        while index < absent.len() {
+            absent[index].role = Role::PARTS[index];
+            index += 1;
+        }
+        absent
+    };
+    let boastful = Library { absent: &ALL_ABSENT, ..silent };
+    assert!(!library(&vectors, &boastful, &GOOD).is_success());
+
+    let honest = Library { absent: ALL_ABSENT.first_chunk::<10>().unwrap(), ..silent };
+    let report = library(&vectors, &honest, &GOOD);
+    assert!(report.is_success(), "{report}");
+    assert_eq!(report.absent.len(), 10);
+}
+
+#[test]
+fn the_cases_left_out_are_as_many_as_the_gaps_declare() {
+    let vectors = vectors();
+    let whole = Library::from(&GOOD);
+    let symmetric = Library { name: "symmetric", aead: whole.aead, ..Library::EMPTY };
+    let report = library(&vectors, &symmetric, &GOOD);
+    let wycheproof = report.suites.iter().find(|suite| suite.suite == "wycheproof aes_gcm").unwrap();
+    assert!(wycheproof.is_success());
+    // 316 cases in the file: what is not run lies in a gap, and each gap is as large as it was declared
+    assert_eq!((wycheproof.run, wycheproof.gap_cases()), (66, 250));
+    assert!(wycheproof.gaps.iter().all(|(Gap { cases, .. }, found)| cases == found));
+}
