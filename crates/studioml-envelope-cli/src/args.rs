@@ -25,6 +25,9 @@ pub struct Global {
     /// Crypto provider to use, as `backends` lists them; the best one compiled in if not given.
     #[arg(long, global = true, value_name = "NAME")]
     pub backend: Option<String>,
+    /// Largest plaintext in bytes, to seal or to open.
+    #[arg(long, global = true, value_name = "BYTES", default_value_t = studioml_envelope::DEFAULT_MAX_PLAINTEXT)]
+    pub max_plaintext: usize,
     /// Make the result machine-readable: one JSON object on standard output.
     #[arg(long, global = true)]
     pub json: bool,
@@ -77,6 +80,12 @@ pub enum Verb {
     /// List the providers compiled in, slot by slot.
     #[command(after_help = "Example:\n  studioml-envelope backends --json")]
     Backends,
+    /// Write Kubernetes manifests for key files, to standard output.
+    #[command(subcommand)]
+    Kubernetes(Kubernetes),
+    /// Submit messages directly to a server, without a broker.
+    #[command(subcommand)]
+    Channel(Channel),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  studioml-envelope completions bash > /etc/bash_completion.d/studioml-envelope")]
     Completions {
@@ -234,13 +243,14 @@ pub enum KeyFormat {
 /// `seal`.
 #[derive(Debug, Args)]
 #[command(
+    group(ArgGroup::new("for_whom").required(true).multiple(true).args(["recipient", "config"])),
     after_help = "Examples:\n  studioml-envelope seal --recipient studioml_message.pub.pem --sign studioml_signing request.json -o message.json\n  \
                   studioml-envelope seal --recipient report.pub.pem report.json -o report.payload"
 )]
 pub struct Seal {
     /// The recipient's RSA public key file.
     #[arg(long, value_name = "PUB")]
-    pub recipient: PathBuf,
+    pub recipient: Option<PathBuf>,
     /// Private key file to sign with, Ed25519 or P-256; implies --envelope.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
@@ -250,6 +260,12 @@ pub struct Seal {
     /// Write an envelope without a signature, which everybody who checks will refuse.
     #[arg(long, conflicts_with = "sign")]
     pub unsigned: bool,
+    /// StudioML configuration that names recipient and signing key (`public_key_path`, `signing_key_path`).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Pass the Request through in clear where the configuration names no `public_key_path`.
+    #[arg(long, requires = "config")]
+    pub clear_text: bool,
     /// Input and output.
     #[command(flatten)]
     pub io: InOut,
@@ -367,6 +383,158 @@ pub struct Demo {
     /// Size of the RSA keys.
     #[arg(long, default_value_t = 4096, value_parser = parse_bits)]
     pub bits: usize,
+}
+
+/// `kubernetes`.
+#[derive(Debug, Subcommand)]
+pub enum Kubernetes {
+    /// Secrets for the encryption key pair and its passphrase, in two objects so that RBAC can split them.
+    #[command(
+        after_help = "Example:\n  studioml-envelope kubernetes secrets --private studioml_message.pem --public studioml_message.pub.pem --passphrase-file secret_phrase | kubectl apply -f -"
+    )]
+    Secrets {
+        /// Private RSA key file.
+        #[arg(long, value_name = "PRIV")]
+        private: PathBuf,
+        /// Its public key file.
+        #[arg(long, value_name = "PUB")]
+        public: PathBuf,
+        /// Where it goes.
+        #[command(flatten)]
+        place: Namespace,
+    },
+    /// A secret with one signing or report public key per queue-name prefix.
+    #[command(
+        after_help = "Example:\n  studioml-envelope kubernetes signing --key rmq_cpu_=studioml_signing.pub | kubectl apply -f -"
+    )]
+    Signing {
+        /// PREFIX=FILE, once for each prefix.
+        #[arg(long = "key", value_name = "PREFIX=FILE", required = true)]
+        keys: Vec<String>,
+        /// Report keys (response-encrypt) instead of signing keys.
+        #[arg(long)]
+        reports: bool,
+        /// Where it goes.
+        #[command(flatten)]
+        place: Namespace,
+    },
+    /// The runner Deployment's volumes and mounts.
+    #[command(after_help = "Example:\n  studioml-envelope kubernetes deployment > deployment.yaml")]
+    Deployment {
+        /// Container image of the runner.
+        #[arg(long, default_value = "studioml/studio-go-runner:latest")]
+        image: String,
+        /// Allow clear-text messages: adds `CLEAR_TEXT_MESSAGES: "true"`.
+        #[arg(long)]
+        clear_text: bool,
+        /// Where it goes.
+        #[command(flatten)]
+        place: Namespace,
+    },
+}
+
+/// The Kubernetes namespace.
+#[derive(Debug, Args)]
+pub struct Namespace {
+    /// Namespace to put into the manifests.
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+}
+
+/// `channel`.
+#[derive(Debug, Subcommand)]
+pub enum Channel {
+    /// Make a static P-256 key pair: NAME (OpenSSH) and NAME.pub; prints the fingerprint that peers pin.
+    #[command(after_help = "Example:\n  studioml-envelope channel keygen -o server")]
+    Keygen {
+        /// Name of the files to write.
+        #[arg(short = 'o', long = "output", value_name = "NAME")]
+        name: PathBuf,
+        /// Comment to write into the files.
+        #[arg(long, value_name = "C", default_value = "")]
+        comment: String,
+        /// Write over existing files.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take messages from clients, until SIGTERM.
+    #[command(
+        after_help = "Example:\n  studioml-envelope channel serve --listen 127.0.0.1:7100 --key server --allow clients --to queues/rmq_cpu_1"
+    )]
+    Serve {
+        /// Address and port to listen on.
+        #[arg(long, value_name = "ADDR")]
+        listen: String,
+        /// This server's private P-256 key file.
+        #[arg(long, value_name = "K")]
+        key: Option<PathBuf>,
+        /// File with the fingerprints of the clients that are let in, one a line; read again when it changes.
+        #[arg(long, value_name = "FILE")]
+        allow: Option<PathBuf>,
+        /// Directory queue to write messages into, one file each.
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Mode.
+        #[command(flatten)]
+        mode: Mode,
+    },
+    /// Send messages and print their receipts. Exit 0 only if every one was accepted.
+    #[command(
+        after_help = "Example:\n  studioml-envelope channel send --connect 127.0.0.1:7100 --key client --peer SHA256:… message.json"
+    )]
+    Send {
+        /// Address and port of the server.
+        #[arg(long, value_name = "ADDR")]
+        connect: String,
+        /// This client's private P-256 key file.
+        #[arg(long, value_name = "K")]
+        key: Option<PathBuf>,
+        /// Fingerprint of the server's key, in any form.
+        #[arg(long, value_name = "FINGERPRINT")]
+        peer: Option<String>,
+        /// Message files, one envelope each; standard input if not given or `-`.
+        #[arg(value_name = "IN")]
+        inputs: Vec<PathBuf>,
+        /// Mode.
+        #[command(flatten)]
+        mode: Mode,
+    },
+}
+
+/// The mode of a channel.
+#[derive(Debug, Args)]
+pub struct Mode {
+    /// Noise XX with static keys, or the seed's exchange.
+    #[arg(long, value_enum, default_value_t = ChannelMode::Noise)]
+    pub mode: ChannelMode,
+    /// Accept that the seed's exchange proves nobody's identity: anybody in the middle can read and change what is sent.
+    #[arg(long)]
+    pub unauthenticated: bool,
+}
+
+impl Mode {
+    /// The mode, if the command line has said what it has to say for it.
+    pub fn wanted(&self) -> crate::failure::Outcome<ChannelMode> {
+        match (self.mode, self.unauthenticated) {
+            (ChannelMode::Seed, false) => {
+                Err(crate::failure::Failure::usage("the seed's exchange proves nobody's identity")
+                    .hint("--mode seed needs --unauthenticated"))
+            }
+            (ChannelMode::Noise, true) => {
+                Err(crate::failure::Failure::usage("--unauthenticated goes with --mode seed only"))
+            }
+            (mode, _) => Ok(mode),
+        }
+    }
+}
+
+/// Modes of the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChannelMode {
+    /// `Noise_XX_P256_AESGCM_SHA256`.
+    Noise,
+    /// The seed's exchange.
+    Seed,
 }
 
 fn parse_bits(text: &str) -> Result<usize, String> {

@@ -56,6 +56,12 @@ fn every_verbs_help_ends_with_an_example() {
         "inspect",
         "demo",
         "backends",
+        "kubernetes secrets",
+        "kubernetes signing",
+        "kubernetes deployment",
+        "channel keygen",
+        "channel serve",
+        "channel send",
         "completions",
         "man",
     ] {

@@ -260,3 +260,12 @@ fn p256_signs_and_the_key_held_decides_the_algorithm() {
     place.run("verify --signer p256.pub message.json").exits(0);
     place.run("verify --signer signing.pub message.json").exits(1).says("signature");
 }
+
+#[test]
+fn the_largest_plaintext_is_configurable_on_both_sides() {
+    let place = place();
+    place.run("seal --max-plaintext 100 --recipient message.pub.pem request.json").exits(3).says("maximum of 100");
+    place.run("seal --recipient message.pub.pem --sign signing request.json -o message.json").exits(0);
+    place.run(&format!("{OPEN} --max-plaintext 4174 message.json")).exits(3).says("4175 bytes");
+    place.run(&format!("{OPEN} --max-plaintext 4175 message.json")).exits(0);
+}

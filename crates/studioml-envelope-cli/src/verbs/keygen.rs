@@ -78,6 +78,11 @@ fn signing(
     report(global, provider, &public, name, &public_file)
 }
 
+/// A P-256 pair for the channel, in the same files as a signing pair.
+pub fn channel(global: &Global, provider: &Provider, name: &Path, comment: &str, force: bool) -> Outcome {
+    signing(global, provider, name, Algorithm::P256, comment, force)
+}
+
 /// The passphrase for a new private key: from where the command line says, else typed twice.
 fn new_passphrase(global: &Global, file: &Path) -> Outcome<Passphrase> {
     let passphrase = match secret_input::given(&global.passphrase)? {

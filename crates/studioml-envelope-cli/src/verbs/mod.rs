@@ -2,11 +2,13 @@
 
 mod around;
 mod backends;
+mod channel;
 mod demo;
 mod fingerprint;
 mod inspect;
 mod keygen;
 mod keys;
+mod kubernetes;
 mod open;
 mod seal;
 mod verify;
@@ -32,6 +34,8 @@ pub fn run(cli: Cli) -> Outcome {
         Verb::Inspect(inspect) => inspect::run(&global, &inspect),
         Verb::Demo(demo) => demo::run(&global, &demo, &provider),
         Verb::Backends => backends::run(&global),
+        Verb::Kubernetes(kubernetes) => kubernetes::run(&global, kubernetes, &provider),
+        Verb::Channel(channel) => channel::run(&global, channel, &provider),
         Verb::Completions { shell } => around::completions(shell),
         Verb::Man => around::man(),
     }

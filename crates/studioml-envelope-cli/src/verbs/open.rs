@@ -1,7 +1,7 @@
 //! `open`: verify, then open; or open without verifying, and say so.
 
 use serde_json::json;
-use studioml_envelope::{Message, MessageError, OpenError, Opener, Payload, Provider, UnauthenticatedHeaders};
+use studioml_envelope::{Message, MessageError, OpenError, Opener, Payload, Provider};
 
 use super::verify::{verify_input, warn_of_claim};
 use crate::{
@@ -25,8 +25,8 @@ pub fn run(global: &Global, open: &Open, provider: &Provider) -> Outcome {
     let mut input = zeroize::Zeroizing::new(read_input(io.input.as_deref())?);
     match verifier {
         Some(verifier) => {
-            let headers = headers_of(&input);
-            let verified = verify_input(&mut input, open.trust.signature.as_deref(), &verifier)?;
+            let signature = open.trust.signature.as_deref();
+            let (verified, headers) = verify_input(&mut input, signature, &verifier, global.max_plaintext)?;
             warn_of_claim(verified.verification());
             let signer = verified.verification().fingerprint;
             let opened = opener.open(verified).map_err(|error| refusal(&error))?;
@@ -40,29 +40,24 @@ pub fn run(global: &Global, open: &Open, provider: &Provider) -> Outcome {
         }
         None => {
             warn("opened without a signature check: anybody who has the public key can have made it");
-            let opened = open_unverified(&mut input, &opener)?;
+            let opened = open_unverified(&mut input, &opener, global.max_plaintext)?;
             write_output(io.output.as_deref(), opened.unauthenticated_plaintext(), Contents::Secret, io.force)?;
             report(global, opened.unauthenticated_plaintext().len(), None)
         }
     }
 }
 
-/// The clear-text headers, kept for a comparison with the Request once that is open.
-fn headers_of(input: &[u8]) -> Option<UnauthenticatedHeaders> {
-    let mut copy = input.to_vec();
-    Message::parse(&mut copy, usize::MAX).ok().map(|message| message.unauthenticated_headers().clone())
-}
-
 /// Opens an envelope or a bare payload without a signature check.
 fn open_unverified<'a>(
     input: &'a mut [u8],
     opener: &Opener,
+    max_plaintext: usize,
 ) -> Outcome<studioml_envelope::UnauthenticatedPlaintext<'a>> {
     let is_json = input.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let payload = if is_json {
-        Message::parse(input, usize::MAX).map_err(|error| malformed(&error))?.into_payload_unverified()
+        Message::parse(input, max_plaintext).map_err(|error| malformed(&error))?.into_payload_unverified()
     } else {
-        Payload::parse_file(input, usize::MAX).map_err(Failure::unusable)?
+        Payload::parse_file(input, max_plaintext).map_err(Failure::unusable)?
     };
     opener.open_unauthenticated(payload).map_err(|error| refusal(&error))
 }

@@ -1,27 +1,35 @@
 //! `seal` and `sign`: the experimenter's verbs.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 use studioml_envelope::{Provider, Sealer};
+use studioml_envelope_keys::client_config::ClientConfig;
 
 use crate::{
     args::{Global, Seal, Sign},
     failure::{Failure, Outcome},
-    io::{Contents, check_output, read_input, without_line_end, write_output},
+    io::{Contents, check_output, read_input, warn, without_line_end, write_output},
     load,
 };
 
 /// Seals a Request or a report.
 pub fn seal(global: &Global, seal: &Seal, provider: &Provider) -> Outcome {
-    let envelope = seal.envelope || seal.sign.is_some() || seal.unsigned;
-    if envelope && seal.sign.is_none() && !seal.unsigned {
+    let (recipient, signing_key) = keys_of(seal)?;
+    let envelope = seal.envelope || signing_key.is_some() || seal.unsigned;
+    if envelope && signing_key.is_none() && !seal.unsigned {
         return Err(Failure::usage("--envelope needs a signature: everybody who checks refuses a message without one")
             .hint("--sign KEY signs it; --unsigned writes it without a signature all the same"));
     }
     let io = &seal.io;
     check_output(io.output.as_deref(), io.force)?;
 
-    let sealer = Sealer::new(provider, &load::recipient(&seal.recipient)?).map_err(Failure::unusable)?;
-    let signer = seal.sign.as_ref().map(|path| load::signer(path, global, provider)).transpose()?;
+    let Some(recipient) = recipient else {
+        return clear_text(seal);
+    };
+    let sealer = Sealer::new(provider, &load::recipient(&recipient)?).map_err(Failure::unusable)?;
+    let sealer = sealer.with_max_plaintext(global.max_plaintext);
+    let signer = signing_key.map(|path| load::signer(&path, global, provider)).transpose()?;
     let plaintext = zeroize::Zeroizing::new(read_input(io.input.as_deref())?);
     let sealed = match (&signer, envelope) {
         (Some(signer), _) => sealer.seal_signed_envelope(&plaintext, signer),
@@ -29,6 +37,28 @@ pub fn seal(global: &Global, seal: &Seal, provider: &Provider) -> Outcome {
         (None, false) => sealer.seal(&plaintext),
     };
     write_output(io.output.as_deref(), &sealed.map_err(Failure::unusable)?, Contents::Public, io.force)
+}
+
+/// Recipient and signing key, from the command line or from a StudioML configuration.
+fn keys_of(seal: &Seal) -> Outcome<(Option<PathBuf>, Option<PathBuf>)> {
+    let Some(path) = &seal.config else {
+        return Ok((seal.recipient.clone(), seal.sign.clone()));
+    };
+    let config = ClientConfig::read(path).map_err(|error| Failure::unusable(format!("{}: {error}", path.display())))?;
+    let recipient = seal.recipient.clone().or(config.public_key_path);
+    if recipient.is_none() && !seal.clear_text {
+        return Err(Failure::refused(format!("{}: public_key_path is not set", path.display()))
+            .hint("set public_key_path, or say --clear-text to submit the Request unencrypted"));
+    }
+    let signing_key = if seal.unsigned { None } else { seal.sign.clone().or(config.signing_key_path) };
+    Ok((recipient, signing_key))
+}
+
+/// Passes the Request through unchanged, as the configuration and `--clear-text` say.
+fn clear_text(seal: &Seal) -> Outcome {
+    let request = read_input(seal.io.input.as_deref())?;
+    warn("the Request is passed through in clear text: neither sealed nor signed");
+    write_output(seal.io.output.as_deref(), &request, Contents::Public, seal.io.force)
 }
 
 /// Signs a payload string; the signature is base64.

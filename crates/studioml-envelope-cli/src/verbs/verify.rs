@@ -1,7 +1,9 @@
 //! `verify`: whether a message is signed by a key that is trusted.
 
 use serde_json::json;
-use studioml_envelope::{FingerprintClaim, Message, Payload, Provider, Verification, Verified, Verifier, VerifyError};
+use studioml_envelope::{
+    FingerprintClaim, Message, Payload, Provider, UnauthenticatedHeaders, Verification, Verified, Verifier, VerifyError,
+};
 
 use crate::{
     args::{Global, Verify},
@@ -14,7 +16,7 @@ use crate::{
 pub fn run(global: &Global, verify: &Verify, provider: &Provider) -> Outcome {
     let verifier = load::verifier(&verify.trust, provider)?;
     let mut input = read_input(verify.input.as_deref())?;
-    let verified = verify_input(&mut input, verify.trust.signature.as_deref(), &verifier)?;
+    let (verified, _) = verify_input(&mut input, verify.trust.signature.as_deref(), &verifier, global.max_plaintext)?;
     let verification = verified.verification();
     warn_of_claim(verification);
     let fingerprint = verification.fingerprint.to_string();
@@ -32,18 +34,27 @@ pub fn run(global: &Global, verify: &Verify, provider: &Provider) -> Outcome {
     print_line(&fingerprint)
 }
 
-/// Verifies an envelope, or a payload with the signature that came beside it.
-pub fn verify_input<'a>(input: &'a mut [u8], signature: Option<&str>, verifier: &Verifier) -> Outcome<Verified<'a>> {
+/// Verifies an envelope, or a payload with the signature that came beside it. An envelope's clear-text headers come along, to
+/// be compared with the Request.
+pub fn verify_input<'a>(
+    input: &'a mut [u8],
+    signature: Option<&str>,
+    verifier: &Verifier,
+    max_plaintext: usize,
+) -> Outcome<(Verified<'a>, Option<UnauthenticatedHeaders>)> {
     match signature {
         None => {
-            let message = Message::parse(input, usize::MAX).map_err(|error| {
+            let message = Message::parse(input, max_plaintext).map_err(|error| {
                 Failure::unusable(error).hint("a bare payload string is verified with --signature B64")
             })?;
-            verifier.verify(message).map_err(|error| refusal(&error))
+            let headers = message.unauthenticated_headers().clone();
+            let verified = verifier.verify(message).map_err(|error| refusal(&error))?;
+            Ok((verified, Some(headers)))
         }
         Some(signature) => {
-            let payload = Payload::parse_file(input, usize::MAX).map_err(Failure::unusable)?;
-            verifier.verify_payload(payload, signature.trim_end()).map_err(|error| refusal(&error))
+            let payload = Payload::parse_file(input, max_plaintext).map_err(Failure::unusable)?;
+            let verified = verifier.verify_payload(payload, signature.trim_end()).map_err(|error| refusal(&error))?;
+            Ok((verified, None))
         }
     }
 }

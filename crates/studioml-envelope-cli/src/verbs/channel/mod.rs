@@ -1,0 +1,221 @@
+//! `channel`: submitting messages directly, without a broker.
+
+mod queue;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use studioml_envelope::{Digest, Fingerprint, Message, MessageError, P256PrivateKey, Provider};
+use studioml_envelope_channel::{
+    AllowList, ChannelError, Connector, Origin, Peer, Pins, Receipt, Server, ServerEvent, SubmitError, noise::LocalKey,
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    args::{Channel, ChannelMode, Global},
+    failure::{Failure, Outcome},
+    io::{name_of, print_line, read_input, warn},
+    load,
+    verbs::keygen,
+};
+use queue::QueueWriter;
+
+/// How often the allow-list file is looked at.
+const ALLOW_LIST_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Runs a `channel` verb.
+pub fn run(global: &Global, channel: Channel, provider: &Provider) -> Outcome {
+    match channel {
+        Channel::Keygen { name, comment, force } => keygen::channel(global, provider, &name, &comment, force),
+        Channel::Serve { listen, key, allow, to, mode } => {
+            let server = match mode.wanted()? {
+                ChannelMode::Noise => {
+                    let (Some(key), Some(allow)) = (key, allow) else {
+                        return Err(Failure::usage("--key and --allow are needed: the noise mode proves both ends"));
+                    };
+                    let allow = open_allow_list(&allow)?;
+                    let key = local_key(&key, global, provider)?;
+                    Serving { server: Server::noise(provider, key, allow.clone()), allow: Some(allow) }
+                }
+                ChannelMode::Seed => Serving { server: Server::seed_unauthenticated(provider), allow: None },
+            };
+            let outlet = Outlet { json: global.json, digest: provider.digest, to };
+            runtime()?.block_on(serve(server, &listen, outlet))
+        }
+        Channel::Send { connect, key, peer, inputs, mode } => {
+            let connector = match mode.wanted()? {
+                ChannelMode::Noise => {
+                    let (Some(key), Some(peer)) = (key, peer) else {
+                        return Err(Failure::usage("--key and --peer are needed: the noise mode proves both ends"));
+                    };
+                    let peer: Fingerprint = peer.parse().map_err(|error| Failure::usage(format!("--peer: {error}")))?;
+                    Connector::noise(provider, local_key(&key, global, provider)?, Arc::new(Pins::new([peer])))
+                }
+                ChannelMode::Seed => Connector::seed_unauthenticated(provider),
+            };
+            let inputs = if inputs.is_empty() { vec![PathBuf::from("-")] } else { inputs };
+            runtime()?.block_on(send(global.json, &connector, &connect, &inputs))
+        }
+    }
+}
+
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    tokio::runtime::Runtime::new().map_err(|error| Failure::io(format!("starting: {error}")))
+}
+
+fn local_key(path: &Path, global: &Global, provider: &Provider) -> Outcome<LocalKey> {
+    let name = name_of(Some(path));
+    let unusable = |error| Failure::unusable(format!("{name}: {error}"));
+    let key = P256PrivateKey::try_from(load::private_key(path, global, provider)?.into_key()).map_err(unusable)?;
+    LocalKey::load(provider, &key).map_err(unusable)
+}
+
+fn open_allow_list(path: &Path) -> Outcome<Arc<AllowList>> {
+    let list = AllowList::open(path).map_err(|error| Failure::unusable(format!("{}: {error}", path.display())))?;
+    if list.is_empty() {
+        warn(format!("{}: no fingerprint in it, so nobody is let in", path.display()));
+    }
+    Ok(Arc::new(list))
+}
+
+/// A server and the allow-list that has to be watched beside it.
+struct Serving {
+    server: Server,
+    allow: Option<Arc<AllowList>>,
+}
+
+/// Where accepted messages go, and how they are told of.
+struct Outlet {
+    json: bool,
+    digest: &'static dyn Digest,
+    to: Option<PathBuf>,
+}
+
+/// Serves until SIGTERM or Ctrl-C, then lets connections finish what they are at.
+async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
+    let listener = TcpListener::bind(listen).await.map_err(|error| Failure::io(format!("{listen}: {error}")))?;
+    let address = listener.local_addr().map_err(|error| Failure::io(format!("{listen}: {error}")))?;
+    let queue = match &outlet.to {
+        Some(path) => {
+            let opened = QueueWriter::open(path);
+            Some(Arc::new(opened.map_err(|error| Failure::io(format!("{}: {error}", path.display())))?))
+        }
+        None => None,
+    };
+    print_line(&format!("listening on {address}"))?;
+
+    if let Some(allow) = serving.allow {
+        let report = |list: &AllowList, outcome: Result<(), &_>| match outcome {
+            Ok(()) => eprintln!("studioml-envelope: allow-list reloaded: {} fingerprints", list.len()),
+            Err(error) => warn(format!("{}: {error}", list.path().display())),
+        };
+        tokio::spawn(allow.watch(ALLOW_LIST_INTERVAL, report));
+    }
+    let handler = move |origin: Origin, message: Vec<u8>| {
+        let queue = queue.clone();
+        async move {
+            let bytes = message.len();
+            let digest = outlet.digest;
+            let taken = tokio::task::spawn_blocking(move || take(&message, queue.as_deref(), digest)).await;
+            let receipt = taken.unwrap_or_else(|_| Receipt::refused("the server is stopping"));
+            log_message(outlet.json, &origin, bytes, &receipt);
+            receipt
+        }
+    };
+    let report = serving.server.with_observer(log_event).serve(listener, handler, stopped()).await;
+    print_line(&format!("stopped: {} messages accepted, {} refused", report.messages_accepted, report.messages_refused))
+}
+
+/// What becomes of a message: it has to be an envelope, and it has to be in the queue before it is accepted.
+fn take(message: &[u8], queue: Option<&QueueWriter>, digest: &dyn Digest) -> Receipt {
+    let mut parsed = message.to_vec(); // parsing may unescape the payload in place; the queue gets the message as it came
+    let name = match Message::parse(&mut parsed, usize::MAX) {
+        Ok(envelope) => file_name(&digest.sha256(envelope.payload().as_bytes())),
+        Err(MessageError::NotAnEnvelope) => return Receipt::refused("not a message envelope"),
+        Err(error) => return Receipt::refused(&error.to_string()),
+    };
+    match queue.map(|queue| queue.write(&name, message)) {
+        None | Some(Ok(())) => Receipt::Accepted,
+        Some(Err(error)) => {
+            warn(format!("the queue does not take a message: {error}"));
+            Receipt::refused("the queue cannot take the message now")
+        }
+    }
+}
+
+/// The name of a message's file: its identity, the SHA-256 of its payload.
+fn file_name(identity: &[u8; 32]) -> String {
+    identity.iter().map(|byte| format!("{byte:02x}")).chain([".json".to_owned()]).collect()
+}
+
+/// One line a message on standard output: who, how much, what was answered. Never what is in it.
+fn log_message(json: bool, origin: &Origin, bytes: usize, receipt: &Receipt) {
+    let peer = peer_name(&origin.peer);
+    let line = match (json, receipt) {
+        (true, receipt) => serde_json::json!({
+            "peer": peer, "address": origin.address.to_string(), "bytes": bytes, "receipt": receipt,
+        })
+        .to_string(),
+        (false, Receipt::Accepted) => format!("{peer} {} {bytes} bytes accepted", origin.address),
+        (false, Receipt::Refused { reason }) => format!("{peer} {} {bytes} bytes refused: {reason}", origin.address),
+    };
+    // a closed standard output must not stop the server
+    let _ = print_line(&line);
+}
+
+fn peer_name(peer: &Peer) -> String {
+    peer.key().map_or_else(|| "unauthenticated".to_owned(), |key| key.fingerprint().to_string())
+}
+
+fn log_event(event: &ServerEvent<'_>) {
+    match event {
+        ServerEvent::AcceptFailed { error } => warn(format!("accepting a connection: {error}")),
+        ServerEvent::Refused { address, refusal } => warn(format!("{address}: refused: {refusal:?}")),
+        ServerEvent::HandshakeFailed { address, error } => warn(format!("{address}: {error}")),
+        ServerEvent::Ended { address, error: Some(error), .. } => warn(format!("{address}: {error}")),
+        _ => {}
+    }
+}
+
+/// Resolves on SIGTERM or Ctrl-C.
+pub async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+/// Sends each message and prints its receipt. Succeeds only if every one was accepted.
+async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBuf]) -> Outcome {
+    let messages = inputs.iter().map(|path| Ok((path, read_input(Some(path))?))).collect::<Outcome<Vec<_>>>()?;
+    let mut client = connector.connect(address).await.map_err(|error| channel_failure(address, &error))?;
+    let mut refused = 0_usize;
+    for (path, message) in &messages {
+        let receipt = client.submit(message).await.map_err(|error| match error {
+            SubmitError::Channel(error) => channel_failure(address, &error),
+            error => Failure::io(format!("{address}: {error}")),
+        })?;
+        let name = name_of(Some(path));
+        match (json, &receipt) {
+            (true, receipt) => print_line(&serde_json::json!({ "message": name, "receipt": receipt }).to_string())?,
+            (false, Receipt::Accepted) => print_line(&format!("{name}: accepted"))?,
+            (false, Receipt::Refused { reason }) => print_line(&format!("{name}: refused: {reason}"))?,
+        }
+        refused += usize::from(!receipt.is_accepted());
+    }
+    client.close().await.map_err(|error| channel_failure(address, &error))?;
+    if refused > 0 {
+        return Err(Failure::refused(format!("{refused} of {} messages were refused", messages.len())));
+    }
+    Ok(())
+}
+
+fn channel_failure(address: &str, error: &ChannelError) -> Failure {
+    Failure::io(format!("{address}: {error}"))
+}

@@ -1,0 +1,100 @@
+//! `channel`: a client without a broker submits, a server answers with receipts and writes into a directory queue.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use support::{Place, Ran};
+
+/// A running `channel serve`, stopped by SIGTERM.
+struct Served {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Served {
+    fn start(place: &Place, arguments: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_studioml-envelope"))
+            .args(["channel", "serve", "--listen", "127.0.0.1:0"])
+            .args(arguments.split_whitespace())
+            .current_dir(place.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        Self { child, stdout, address }
+    }
+
+    /// Sends SIGTERM and returns the last line of what the server said.
+    fn stop(mut self, place: &Place) -> String {
+        place.tool("kill", &[&self.child.id().to_string()]);
+        let lines: Vec<String> = self.stdout.by_ref().lines().map(Result::unwrap).collect();
+        assert!(self.child.wait().unwrap().success());
+        lines.last().cloned().unwrap_or_default()
+    }
+}
+
+use std::io::Read as _;
+
+fn fingerprint(place: &Place, key: &str) -> String {
+    place.run(&format!("fingerprint {key}")).exits(0).stdout_text().trim().to_owned()
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    for name in ["server", "client", "stranger"] {
+        place.run(&format!("channel keygen -o {name}")).exits(0);
+    }
+    place.write("clients", format!("# who may submit\n{}\n", fingerprint(&place, "client.pub")));
+    place.copy_vector("python/stock.envelope.json", "message.json");
+    place.copy_vector("go/stock.envelope.json", "other.json");
+    place.copy_vector("requests/stock.json", "request.json");
+    place
+}
+
+#[test]
+fn envelopes_arrive_in_the_directory_queue_and_get_receipts() {
+    let place = place();
+    let served = Served::start(&place, "--key server --allow clients --to queues/rmq_cpu_1");
+    let peer = fingerprint(&place, "server");
+    let send = format!("channel send --connect {} --peer {peer}", served.address);
+
+    let sent = place.run(&format!("{send} --key client message.json other.json")).exits(0).stdout_text();
+    assert_eq!(sent, "message.json: accepted\nother.json: accepted\n");
+    let refused: Ran = place.run(&format!("{send} --key client message.json request.json"));
+    let refused = refused.exits(1).says("1 of 2 messages were refused");
+    assert!(refused.stdout_text().contains("request.json: refused: not a message envelope"));
+    place.run(&format!("{send} --key stranger message.json")).exits(4);
+    let wrong = fingerprint(&place, "stranger");
+    place.run(&format!("channel send --connect {} --peer {wrong} --key client message.json", served.address)).exits(4);
+
+    let mut arrived: Vec<Vec<u8>> = std::fs::read_dir(place.file("queues/rmq_cpu_1"))
+        .unwrap()
+        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    let mut expected = vec![place.read("message.json"), place.read("other.json")];
+    arrived.sort();
+    expected.sort();
+    assert!(arrived == expected, "the messages are there as they came, each once");
+    assert_eq!(served.stop(&place), "stopped: 3 messages accepted, 1 refused");
+}
+
+#[test]
+fn the_seeds_exchange_needs_a_word() {
+    let place = place();
+    place.run("channel serve --listen 127.0.0.1:0 --mode seed").exits(2).says("--unauthenticated");
+    place.run("channel serve --listen 127.0.0.1:0 --key server").exits(2).says("--allow");
+    let served = Served::start(&place, "--mode seed --unauthenticated");
+    let send = format!("channel send --connect {} --mode seed", served.address);
+    place.run(&format!("{send} message.json")).exits(2).says("--unauthenticated");
+    place.run(&format!("{send} --unauthenticated message.json")).exits(0);
+    assert_eq!(served.stop(&place), "stopped: 1 messages accepted, 0 refused");
+}
