@@ -86,6 +86,8 @@ pub enum Verb {
     /// Submit messages directly to a server, without a broker.
     #[command(subcommand)]
     Channel(Channel),
+    /// Take sealed requests from one side, verify and open them, and publish them in clear on the other; seal the reports.
+    Gateway(Gateway),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  studioml-envelope completions bash > /etc/bash_completion.d/studioml-envelope")]
     Completions {
@@ -439,6 +441,20 @@ pub struct Namespace {
     /// Namespace to put into the manifests.
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
+}
+
+/// `gateway`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  studioml-envelope gateway --config gateway.toml --check\n  studioml-envelope gateway --config gateway.toml"
+)]
+pub struct Gateway {
+    /// Configuration file, TOML.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Check the configuration and its keys, say all that is wrong, and start nothing.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `channel`.

@@ -62,6 +62,7 @@ fn every_verbs_help_ends_with_an_example() {
         "channel keygen",
         "channel serve",
         "channel send",
+        "gateway",
         "completions",
         "man",
     ] {

@@ -5,6 +5,7 @@ mod backends;
 mod channel;
 mod demo;
 mod fingerprint;
+mod gateway;
 mod inspect;
 mod keygen;
 mod keys;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> Outcome {
         Verb::Backends => backends::run(&global),
         Verb::Kubernetes(kubernetes) => kubernetes::run(&global, kubernetes, &provider),
         Verb::Channel(channel) => channel::run(&global, channel, &provider),
+        Verb::Gateway(gateway) => gateway::run(&global, &gateway, &provider),
         Verb::Completions { shell } => around::completions(shell),
         Verb::Man => around::man(),
     }

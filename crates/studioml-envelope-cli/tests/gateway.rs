@@ -1,0 +1,76 @@
+//! `gateway`: a configuration is checked in one go, and a sealed Request comes out in clear on the other side.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use support::Place;
+
+const CONFIG: &str = r#"
+[outer]
+kind = "dir"
+root = "outer"
+[inner]
+kind = "dir"
+root = "inner"
+[keys]
+encryption = "encryption"
+passphrase = "passphrase"
+signing = "signing"
+reports = "reports"
+[http]
+listen = "127.0.0.1:0"
+"#;
+
+fn place() -> Place {
+    let place = Place::new();
+    place.write("gateway.toml", CONFIG);
+    place.copy_vector("python/keys/studioml_message.pem", "encryption/ssh-privatekey");
+    place.copy_vector("python/keys/studioml_message.pub.pem", "encryption/ssh-publickey");
+    place.copy_vector("python/keys/passphrase", "passphrase/ssh-passphrase");
+    place.copy_vector("signing-dir/rmq_cpu_andrei_", "signing/rmq_cpu_andrei_");
+    std::fs::create_dir_all(place.file("reports")).unwrap();
+    place
+}
+
+#[test]
+fn a_check_says_all_that_is_wrong_in_one_go() {
+    let place = place();
+    place.run("gateway --config gateway.toml --check").exits(0);
+    place.write("signing/rmq_cpu_andrei_", "garbage");
+    place.write("encryption/ssh-privatekey", "garbage");
+    let report = place.run("gateway --config gateway.toml --check").exits(3).stdout_text();
+    assert!(report.contains("rmq_cpu_andrei_") && report.contains("ssh-privatekey"), "{report}");
+    place.write("gateway.toml", "[outer]\nkind = \"nothing\"\n");
+    place.run("gateway --config gateway.toml --check").exits(3);
+    place.run("gateway --config gateway.toml").exits(3).says("--check");
+    place.run("gateway").exits(2);
+}
+
+#[test]
+fn a_sealed_request_comes_out_in_clear() {
+    let place = place();
+    place.copy_vector("python/stock.envelope.json", "outer/rmq_cpu_andrei_q1/0001");
+    let mut gateway = Command::new(env!("CARGO_BIN_EXE_studioml-envelope"))
+        .args(["gateway", "--config", "gateway.toml"])
+        .current_dir(place.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let clear = place.file("inner/rmq_cpu_andrei_q1/0001");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !clear.exists() {
+        assert!(Instant::now() < deadline, "the Request did not arrive");
+        assert_eq!(gateway.try_wait().unwrap(), None, "the gateway ended");
+        std::thread::yield_now();
+    }
+    place.copy_vector("python/stock.envelope.plaintext", "expected");
+    assert!(std::fs::read(&clear).unwrap() == place.read("expected"), "the bytes that were sealed");
+    place.tool("kill", &[&gateway.id().to_string()]);
+    assert!(gateway.wait().unwrap().success(), "SIGTERM ends it in order");
+}
