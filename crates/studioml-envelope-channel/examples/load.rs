@@ -6,6 +6,7 @@
 //! taskset -c 2 target/release/examples/load records
 //! taskset -c 2 target/release/examples/load idle 10000
 //! ```
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement that fails has no result")]
 
 use std::{
