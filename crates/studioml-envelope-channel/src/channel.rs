@@ -80,6 +80,12 @@ pub enum ChannelError {
         /// The deadline that passed.
         limit: Duration,
     },
+    /// Nothing arrived between messages for the idle time.
+    #[error("nothing arrived for {} s", .limit.as_secs_f64())]
+    Idle {
+        /// The idle time.
+        limit: Duration,
+    },
     /// The server made room: all its places for handshakes were taken and this was the oldest.
     #[error("the handshake was given up to make room for others")]
     CrowdedOut,
@@ -287,22 +293,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
 
     /// Waits for more bytes: until the message's deadline where one has begun, else for the idle time. 0 is the end.
     async fn fill(&mut self, missing: usize) -> Result<usize, ChannelError> {
-        let (deadline, waiting_for, limit) = if self.is_mid_message() {
-            let began = *self.message_began.get_or_insert_with(Instant::now);
+        let (deadline, too_late) = if self.is_mid_message() {
             let limit = self.deadlines.message;
-            (began.checked_add(limit), "the rest of a message", limit)
+            let began = *self.message_began.get_or_insert_with(Instant::now);
+            (began.checked_add(limit), ChannelError::Deadline { waiting_for: "the rest of a message", limit })
         } else {
             let limit = self.deadlines.idle;
-            (limit.and_then(|idle| Instant::now().checked_add(idle)), "a message", limit.unwrap_or_default())
+            let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+            (until, ChannelError::Idle { limit: limit.unwrap_or_default() })
         };
         self.incoming.make_room(missing);
         self.hold(self.reader.buffered())?;
         let (stream, incoming, outgoing) = (&mut self.stream, &mut self.incoming, &mut self.outgoing);
         let read = poll_fn(|cx| incoming.poll_read(Pin::new(&mut *stream), outgoing, cx));
         match deadline {
-            Some(deadline) => {
-                timeout_at(deadline, read).await.map_err(|_| ChannelError::Deadline { waiting_for, limit })?
-            }
+            Some(deadline) => timeout_at(deadline, read).await.map_err(|_| too_late)?,
             None => read.await,
         }
         .map_err(ChannelError::Io)

@@ -11,6 +11,16 @@ pub enum Peer {
     Authenticated(PeerKey),
 }
 
+/// The fingerprint in its default form, or `unauthenticated`.
+impl core::fmt::Display for Peer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unauthenticated => f.write_str("unauthenticated"),
+            Self::Authenticated(key) => key.fingerprint().fmt(f),
+        }
+    }
+}
+
 /// A peer's static public key with its fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerKey {

@@ -63,7 +63,11 @@ impl<H: Handler> Service<H> {
                     draining = true;
                     continue;
                 }
-                received = channel.receive() => received?,
+                received = channel.receive() => received,
+            };
+            let received = match received {
+                Err(ChannelError::Idle { .. }) => break,
+                received => received?,
             };
             let Some(message) = received else {
                 // the client has ended in order; whether it still hears our close changes nothing

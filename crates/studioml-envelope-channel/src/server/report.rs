@@ -1,7 +1,7 @@
 //! What a server says about itself: counters, a report, events.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -118,4 +118,23 @@ pub enum ServerEvent<'a> {
         /// Why, unless it ended in order.
         error: Option<&'a ChannelError>,
     },
+}
+
+/// For a log: where, who, and what happened, on one line.
+impl fmt::Display for ServerEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AcceptFailed { error } => write!(f, "cannot take connections: {error}"),
+            Self::Refused { address, refusal: Refusal::Full } => {
+                write!(f, "{address}: refused: the server has all the connections it takes")
+            }
+            Self::Refused { address, refusal: Refusal::AddressFull } => {
+                write!(f, "{address}: refused: the address has all the connections it gets")
+            }
+            Self::HandshakeFailed { address, error } => write!(f, "{address}: {error}"),
+            Self::Established { address, peer } => write!(f, "{address}: connected: {peer}"),
+            Self::Ended { address, peer, error: None } => write!(f, "{address}: closed: {peer}"),
+            Self::Ended { address, peer, error: Some(error) } => write!(f, "{address}: ended: {peer}: {error}"),
+        }
+    }
 }
