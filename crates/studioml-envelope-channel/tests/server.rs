@@ -176,8 +176,7 @@ async fn fifty_honest_clients_beside_two_hundred_silent_ones() {
     for (server, connector) in modes(&provider) {
         // far fewer places than silent clients, whose deadline is longer than the test
         let options = ServerOptions {
-            max_handshakes: 16,
-            crowded_handshake: Duration::from_millis(20),
+            max_handshakes: 64,
             deadlines: Deadlines { handshake: LONG * 10, ..Deadlines::default() },
             ..ServerOptions::default()
         };
