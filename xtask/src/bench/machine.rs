@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
+use super::operations;
 use super::report::Machine;
 use crate::layers::plan;
 use crate::process;
@@ -99,6 +100,7 @@ fn resolved(workspace: &Workspace) -> Result<Metadata> {
     let host = field(&host, "host").context("rustc names no host")?.to_owned();
     let mut command = MetadataCommand::new();
     command.manifest_path(workspace.root().join("benches/Cargo.toml"));
+    command.features(CargoOpt::SomeFeatures(vec![operations::FEATURES.to_owned()]));
     command.other_options(vec!["--filter-platform".to_owned(), host]);
     command.exec().context("cargo metadata")
 }

@@ -5,6 +5,7 @@ mod criterion;
 mod machine;
 mod operations;
 mod page;
+mod peers;
 pub mod report;
 mod table;
 pub mod units;
@@ -76,7 +77,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     if raw.exists() {
         std::fs::remove_dir_all(&raw).with_context(|| raw.display().to_string())?;
     }
-    process::run(command.env("CRITERION_HOME", &raw))?;
+    process::run(command.env("CRITERION_HOME", &raw).envs(peers::find(workspace)))?;
     let measurements = criterion::read(&raw)?;
     if measurements.is_empty() {
         bail!("the benches ran and left no measurement in {}", raw.display());

@@ -23,10 +23,13 @@ pub fn programs(workspace: &Workspace) -> Vec<String> {
     names.filter(|name| !name.starts_with(INSTRUCTION_COUNTS)).collect()
 }
 
+/// What the bench programs are built with: libraries that serve no slot, to be measured beside those that do.
+pub const FEATURES: &str = "peers";
+
 /// `cargo bench` on these programs.
 pub fn cargo_bench<'a>(root: &Path, programs: impl IntoIterator<Item = &'a String>) -> Command {
     let mut command = Command::new(process::cargo());
-    command.args(["bench", "--package", plan::BENCHES]).current_dir(root);
+    command.args(["bench", "--package", plan::BENCHES, "--features", FEATURES]).current_dir(root);
     for program in programs {
         command.args(["--bench", program]);
     }

@@ -27,6 +27,16 @@ const DEBIAN: &[DebianPackage] = &[
         is_there: || program_exists("rabbitmq-server", &["/usr/sbin", "/usr/lib/rabbitmq/bin"]),
     },
     DebianPackage {
+        name: "pkg-config",
+        purpose: "finds the library below",
+        is_there: || program_exists("pkg-config", &["/usr/bin"]),
+    },
+    DebianPackage {
+        name: "libssl-dev",
+        purpose: "the benches have OpenSSL as a peer, which would else be built from its source to test anything with all features",
+        is_there: || silent("pkg-config", &["--exists", "libssl"]),
+    },
+    DebianPackage {
         name: "valgrind",
         purpose: "the tests that watch where secret bytes flow, and the instruction counts",
         is_there: || program_exists("valgrind", &["/usr/bin"]),
@@ -49,6 +59,15 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Result<PathBuf> {
         install_debian(&missing)?;
     }
     if !ready {
+        environment.create()?;
+    }
+    Ok(environment.python())
+}
+
+/// The Python of the environment alone, made where it is missing.
+pub fn python(workspace: &Workspace) -> Result<PathBuf> {
+    let environment = Environment::of(workspace)?;
+    if !environment.is_ready() {
         environment.create()?;
     }
     Ok(environment.python())
