@@ -11,6 +11,7 @@ mod checksum;
 mod dist;
 mod features;
 mod fuzz;
+mod fuzz_seeds;
 mod layers;
 mod msrv;
 mod process;
@@ -42,6 +43,7 @@ enum Verb {
     Msrv(msrv::Args),
     Vectors(vectors::Args),
     Fuzz(fuzz::Args),
+    FuzzSeeds(fuzz_seeds::Args),
     Bench(bench::Args),
     BenchCompare(bench_compare::Args),
     Dist(dist::Args),
@@ -67,6 +69,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Msrv(args) => msrv::run(&args, &workspace)?,
         Verb::Vectors(args) => vectors::run(&args, &workspace)?,
         Verb::Fuzz(args) => fuzz::run(&args, &workspace)?,
+        Verb::FuzzSeeds(args) => fuzz_seeds::run(&args, &workspace)?,
         Verb::Bench(args) => bench::run(&args, &workspace)?,
         Verb::BenchCompare(args) => return bench_compare::run(&args),
         Verb::Dist(args) => dist::run(&args, &workspace)?,
