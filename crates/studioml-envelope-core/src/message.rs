@@ -152,8 +152,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Writes members, separated by commas. The one without a value of its own is the payload, which is base64 and a comma and
-/// so has nothing to escape.
+/// Writes members, separated by commas. The one without a value of its own is the payload, as a JSON string: that it is
+/// base64 and a comma shows only when it is opened, and a quotation mark in it must not begin another member here.
 fn put_members(out: &mut Vec<u8>, members: &[(String, Option<Box<RawValue>>)], payload: &[u8]) {
     for (index, (name, value)) in members.iter().enumerate() {
         if index > 0 {
@@ -164,9 +164,8 @@ fn put_members(out: &mut Vec<u8>, members: &[(String, Option<Box<RawValue>>)], p
         match value {
             Some(value) => out.extend_from_slice(value.get().as_bytes()),
             None => {
-                out.push(b'"');
-                out.extend_from_slice(payload);
-                out.push(b'"');
+                let written = serde_json::to_writer(&mut *out, &String::from_utf8_lossy(payload));
+                debug_assert!(written.is_ok(), "a Vec takes all that is written");
             }
         }
     }
@@ -356,5 +355,25 @@ impl<'p> UnauthenticatedRequest<'p> {
 impl core::fmt::Debug for UnauthenticatedRequest<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "UnauthenticatedRequest({} bytes)", self.json.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_that_is_no_base64_is_written_again_as_one_string() {
+        let (key, boxed) = ("A".repeat(341), "A".repeat(60));
+        // where the comma is, the text ends and another member begins; each field keeps a length that base64 has
+        for comma in [r#"AA\",\"signature\":\"bad"#, r"\n\u0000\u007f,\\\\AA", "\u{e9}A,\u{e9}AA"] {
+            let text = format!(r#"{{"message":{{"payload":"{key}{comma}{boxed}","signature":"good"}}}}"#);
+            let mut json = text.clone().into_bytes();
+            let message = Message::parse(&mut json, 1024).unwrap();
+            let before: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let again: serde_json::Value = serde_json::from_slice(&message.to_json()).unwrap();
+            assert_eq!(again, before);
+            assert_eq!(again["message"]["signature"], "good");
+        }
     }
 }
