@@ -144,7 +144,10 @@ impl RsaPrivateKey {
     pub fn new(public: RsaPublicKey, numbers: &RsaPrivateNumbers<'_>) -> Result<Self, KeyError> {
         let damaged = |_| KeyError::Encoding { structure: "RSAPrivateKey" };
         let exponent = public.exponent_bytes();
-        let number = |digits| UintRef::new(strip_leading_zeros(digits)).map_err(damaged);
+        let number = |digits| match strip_leading_zeros(digits) {
+            [] => Err(KeyError::Encoding { structure: "RSAPrivateKey" }), // zero, which would become an INTEGER of no bytes
+            digits => UintRef::new(digits).map_err(damaged),
+        };
         let key = pkcs1::RsaPrivateKeyRef {
             modulus: number(&public.modulus)?,
             public_exponent: number(&exponent)?,
@@ -281,6 +284,32 @@ mod tests {
             coefficient: &[1],
         };
         RsaPrivateKey::new(public, &numbers).unwrap()
+    }
+
+    #[test]
+    fn a_number_that_is_zero_is_refused() {
+        let public = || RsaPublicKey::new(&[0xab; 256], &[3]).unwrap();
+        let good = RsaPrivateNumbers {
+            private_exponent: &[1],
+            prime_p: &[1],
+            prime_q: &[1],
+            exponent_p: &[1],
+            exponent_q: &[1],
+            coefficient: &[1],
+        };
+        for zero in [&[][..], &[0], &[0, 0]] {
+            for numbers in [
+                RsaPrivateNumbers { private_exponent: zero, ..good },
+                RsaPrivateNumbers { prime_p: zero, ..good },
+                RsaPrivateNumbers { prime_q: zero, ..good },
+                RsaPrivateNumbers { exponent_p: zero, ..good },
+                RsaPrivateNumbers { exponent_q: zero, ..good },
+                RsaPrivateNumbers { coefficient: zero, ..good },
+            ] {
+                let made = RsaPrivateKey::new(public(), &numbers).map(drop);
+                assert_eq!(made, Err(KeyError::Encoding { structure: "RSAPrivateKey" }));
+            }
+        }
     }
 
     #[test]
