@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 
 /// Build the program for release, auditable, with its bill of materials, man page, completions and checksums
 ///
-/// Writes target/dist/<name>-<version>-<target>/ and a .tar.gz of it, which is the same
+/// Writes `target/dist/<name>-<version>-<target>/` and a .tar.gz of it, which is the same
 /// for the same commit and toolchain, and SHA256SUMS.
 ///
 /// Example: cargo xtask dist

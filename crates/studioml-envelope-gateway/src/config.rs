@@ -1,7 +1,7 @@
 //! The configuration file: TOML, read strictly, with every path made relative to the file.
 //!
 //! What stands in it is never trusted to be complete or consistent: [`Config::problems`] says all that is wrong with the
-//! values, in one go, and [`crate::check`] goes on to look at keys, directories and brokers.
+//! values, in one go, and [`crate::check()`] goes on to look at keys, directories and brokers.
 
 mod secret;
 mod side;

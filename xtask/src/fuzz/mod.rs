@@ -18,9 +18,9 @@ use libfuzzer::Findings;
 
 /// Replay every past finding, then fuzz, and print executions, coverage edges and crashes of each target
 ///
-/// Targets are those of fuzz/Cargo.toml. For each, the committed fuzz/regressions/<target>,
-/// fuzz/seeds/<target> and fuzz/dictionaries/<target>.dict are used where they are; what it
-/// learns goes to fuzz/corpus/<target>, what crashes it to fuzz/artifacts/<target>.
+/// Targets are those of fuzz/Cargo.toml. For each, the committed `fuzz/regressions/<target>`,
+/// `fuzz/seeds/<target>` and `fuzz/dictionaries/<target>.dict` are used where they are; what it
+/// learns goes to `fuzz/corpus/<target>`, what crashes it to `fuzz/artifacts/<target>`.
 ///
 /// Examples:
 ///   cargo xtask fuzz --seconds 60
