@@ -159,7 +159,10 @@ mod tests {
         let missing: Vec<&DebianPackage> = DEBIAN.iter().filter(|package| package.name != "python3-venv").collect();
         let text = what_to_install(&missing);
         assert!(text.contains("  rabbitmq-server: the gateway's tests start a private broker"), "{text}");
-        assert!(text.ends_with("hint: sudo apt-get install -y rabbitmq-server pkg-config libssl-dev valgrind"), "{text}");
+        assert!(
+            text.ends_with("hint: sudo apt-get install -y rabbitmq-server pkg-config libssl-dev valgrind"),
+            "{text}"
+        );
     }
 
     #[test]
