@@ -241,15 +241,24 @@ fn check_queue_file(kind: QueueKeys, contents: &[u8]) -> Result<(), KeyFileError
     Ok(())
 }
 
+/// What a Deployment is to have beyond the seed's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DeploymentOptions {
+    /// Sets `CLEAR_TEXT_MESSAGES: "true"` by a ConfigMap. Without it nothing says `CLEAR_TEXT_MESSAGES`.
+    pub clear_text_messages: bool,
+    /// Mounts every file of the encryption secrets and not only the three that the seed names, so that a rotation can add
+    /// `ssh-privatekey.1` without a change of the Deployment.
+    pub several_keys: bool,
+}
+
 /// The runner's Deployment with the seed's volumes and mounts, and those of the queue keys: YAML, public.
-///
-/// Without `clear_text_messages` nothing says `CLEAR_TEXT_MESSAGES`; with it, a ConfigMap that sets it to `"true"` comes first.
 ///
 /// # Errors
 /// [`ManifestError::Namespace`].
-pub fn deployment(image: &str, clear_text_messages: bool, namespace: Option<&str>) -> Result<String, ManifestError> {
+pub fn deployment(image: &str, options: DeploymentOptions, namespace: Option<&str>) -> Result<String, ManifestError> {
     let mut documents = Vec::new();
-    if clear_text_messages {
+    if options.clear_text_messages {
         documents.push(to_yaml(&ConfigMap {
             api_version: "v1",
             kind: "ConfigMap",
@@ -257,7 +266,7 @@ pub fn deployment(image: &str, clear_text_messages: bool, namespace: Option<&str
             data: BTreeMap::from([("CLEAR_TEXT_MESSAGES", "true")]),
         })?);
     }
-    documents.push(to_yaml(&Deployment::new(image, clear_text_messages, namespace)?)?);
+    documents.push(to_yaml(&Deployment::new(image, options, namespace)?)?);
     String::from_utf8(join(&documents)).map_err(|_| ManifestError::Write)
 }
 
@@ -446,7 +455,7 @@ const KEY_ITEMS: &[Item] =
 const PASSPHRASE_ITEMS: &[Item] = &[Item { key: "ssh-passphrase", path: "ssh-passphrase" }];
 
 impl<'a> Deployment<'a> {
-    fn new(image: &'a str, clear_text_messages: bool, namespace: Option<&'a str>) -> Result<Self, ManifestError> {
+    fn new(image: &'a str, options: DeploymentOptions, namespace: Option<&'a str>) -> Result<Self, ManifestError> {
         let mount = |name, mount_path| VolumeMount { name, mount_path, read_only: true };
         let volume =
             |name, secret_name, optional, items| Volume { name, secret: SecretVolume { optional, secret_name, items } };
@@ -454,7 +463,7 @@ impl<'a> Deployment<'a> {
         let container = Container {
             name: APPLICATION,
             image,
-            env_from: if clear_text_messages { vec![config_map] } else { Vec::new() },
+            env_from: if options.clear_text_messages { vec![config_map] } else { Vec::new() },
             volume_mounts: [
                 mount("message-encryption", "/runner/certs/message/encryption"),
                 mount("encryption-passphrase", "/runner/certs/message/passphrase"),
@@ -464,9 +473,10 @@ impl<'a> Deployment<'a> {
         };
         // without its own keys the pod stays pending (seed); which queues have keys changes while it runs, and none at all
         // means that nothing is accepted
+        let items = |named: &'static [Item]| if options.several_keys { &[] } else { named };
         let volumes = [
-            volume("message-encryption", KEY_SECRET, false, KEY_ITEMS),
-            volume("encryption-passphrase", PASSPHRASE_SECRET, false, PASSPHRASE_ITEMS),
+            volume("message-encryption", KEY_SECRET, false, items(KEY_ITEMS)),
+            volume("encryption-passphrase", PASSPHRASE_SECRET, false, items(PASSPHRASE_ITEMS)),
             volume("queue-signing", SIGNING_SECRET, true, &[]),
             volume("queue-response-encrypt", REPORTS_SECRET, true, &[]),
         ];

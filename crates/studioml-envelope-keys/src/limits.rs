@@ -8,17 +8,19 @@
 /// several thousand.
 pub const MAX_KEY_FILE: usize = 1024 * 1024;
 
-/// The most rounds of `bcrypt_pbkdf` in an OpenSSH file. `ssh-keygen` writes 16, later versions 24, and `-a 100` is the usual hardening.
-pub const MAX_BCRYPT_ROUNDS: u32 = 512;
+/// The most rounds of `bcrypt_pbkdf` in an OpenSSH file: 2 s. `ssh-keygen` writes 16, later versions 24 (0.19 s), and `-a 100`
+/// is the usual hardening.
+pub const MAX_BCRYPT_ROUNDS: u32 = 256;
 
-/// The most iterations of PBKDF2. OpenSSL writes 2,048; 600,000 is what OWASP asks for with SHA-256.
-pub const MAX_PBKDF2_ITERATIONS: u64 = 5_000_000;
+/// The most iterations of PBKDF2: 0.33 s with SHA-256, 1.9 s with SHA-512. OpenSSL writes 2,048; 600,000 is what OWASP asks
+/// for with SHA-256.
+pub const MAX_PBKDF2_ITERATIONS: u64 = 2_000_000;
 
-/// The most iterations of PKCS #12's key derivation. OpenSSL writes 2,048.
-pub const MAX_PKCS12_ITERATIONS: u64 = 5_000_000;
+/// The most iterations of PKCS #12's key derivation: 0.5 s. OpenSSL writes 2,048.
+pub const MAX_PKCS12_ITERATIONS: u64 = 2_000_000;
 
 /// The most memory for scrypt in bytes: 128 · r · (N + p). OpenSSL writes N = 16,384, r = 8, which is 16 MiB.
 pub const MAX_SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
 
-/// The most work for scrypt: N · r · p.
-pub const MAX_SCRYPT_WORK: u64 = 8 * 1024 * 1024;
+/// The most work for scrypt, N · r · p: 1 s. OpenSSL writes 131,072, this crate 655,360.
+pub const MAX_SCRYPT_WORK: u64 = 4 * 1024 * 1024;

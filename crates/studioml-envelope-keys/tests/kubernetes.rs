@@ -17,7 +17,10 @@ use serde_json::Value;
 use studioml_envelope_keys::{
     KeyFileError, Passphrase,
     directory::{MountedIdentities, ReportKeys, Selection, SigningKeys},
-    kubernetes::{ManifestError, QueueKeys, deployment, encryption_secrets, is_read_by_older_runners, queue_secret},
+    kubernetes::{
+        DeploymentOptions, ManifestError, QueueKeys, deployment, encryption_secrets, is_read_by_older_runners,
+        queue_secret,
+    },
 };
 use support::{PROVIDER, vector};
 
@@ -177,7 +180,7 @@ fn queue_keys_that_would_not_load_are_refused() {
 
 #[test]
 fn the_deployment_has_the_volumes_and_mounts_of_the_seed() {
-    let yaml = deployment("studioml/studio-go-runner:0.9.27", false, None).unwrap();
+    let yaml = deployment("studioml/studio-go-runner:0.9.27", DeploymentOptions::default(), None).unwrap();
     assert!(!yaml.contains("CLEAR_TEXT_MESSAGES"));
     let [document] = documents(&yaml)[..] else { panic!("more than one document") };
     let _: Deployment = typed(document);
@@ -249,7 +252,9 @@ fn assert_includes(whole: &Value, part: &Value, at: &str) {
 
 #[test]
 fn clear_text_is_written_only_when_asked_for_and_as_a_string() {
-    let yaml = deployment("runner", true, Some("studioml")).unwrap();
+    let mut options = DeploymentOptions::default();
+    options.clear_text_messages = true;
+    let yaml = deployment("runner", options, Some("studioml")).unwrap();
     let [config_map, runner] = documents(&yaml)[..] else { panic!("not two documents") };
     let config_map: ConfigMap = typed(config_map);
     assert_eq!(config_map.data.unwrap()["CLEAR_TEXT_MESSAGES"], "true");
@@ -261,11 +266,24 @@ fn clear_text_is_written_only_when_asked_for_and_as_a_string() {
     assert_eq!(runner.metadata.namespace.as_deref(), Some("studioml"));
 }
 
+#[test]
+fn for_a_rotation_every_file_of_the_secrets_is_mounted() {
+    let mut options = DeploymentOptions::default();
+    options.several_keys = true;
+    let yaml = deployment("runner", options, None).unwrap();
+    let runner: Deployment = typed(documents(&yaml)[0]);
+    let volumes = runner.spec.unwrap().template.spec.unwrap().volumes.unwrap();
+    assert_eq!(volumes.len(), 4);
+    for volume in volumes {
+        assert_eq!(volume.secret.unwrap().items, None, "{}", volume.name);
+    }
+}
+
 /// An image's name is text from the command line.
 #[test]
 fn nothing_breaks_out_of_its_place() {
     for image in ["a: b\nkind: Pod", "#", "- x", "true", "1", "'", "\"", "a\n---\nkind: Pod", "{}", "\u{feff}", "~"] {
-        let yaml = deployment(image, false, None).unwrap();
+        let yaml = deployment(image, DeploymentOptions::default(), None).unwrap();
         let document: Value = serde_saphyr::from_str(yaml.strip_prefix("---\n").unwrap()).unwrap();
         assert_eq!(document["kind"], "Deployment", "{image:?}");
         assert_eq!(document["spec"]["template"]["spec"]["containers"][0]["image"], image, "{image:?}");

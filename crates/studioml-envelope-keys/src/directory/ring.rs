@@ -95,16 +95,23 @@ pub type ReportKeys = KeyRing<ReportKey>;
 
 /// The keys of one directory as it was at one moment. It never changes; a newer one replaces it.
 pub struct KeyRing<K> {
-    table: PrefixTable<Arc<PrefixFile<K>>>,
+    table: PrefixTable<Held<K>>,
     findings: Vec<Finding>,
     /// Why nothing is held, where the directory itself could not be read: everything is closed then.
     closed: Option<Problem>,
 }
 
+/// One file, and its keys once more where a lookup finds them without a look at the file.
+struct Held<K> {
+    file: Arc<PrefixFile<K>>,
+    /// `None` if the file does not work.
+    keys: Option<Arc<[Arc<K>]>>,
+}
+
 /// One file. Kept across reloads as long as its contents stay the same.
 struct PrefixFile<K> {
     contents: Result<SecretBytes, Problem>,
-    keys: Result<Vec<Arc<K>>, Problem>,
+    keys: Result<Arc<[Arc<K>]>, Problem>,
 }
 
 /// Which keys a queue takes.
@@ -170,17 +177,17 @@ impl<K: QueueKey> KeyRing<K> {
             }
             let (name, kept) = old.keep_or_load(file, provider);
             findings.extend(kept.findings(&name));
-            files.push((name, kept));
+            files.push((name, Held { keys: kept.keys.as_ref().ok().cloned(), file: kept }));
         }
         Self { table: PrefixTable::from_sorted(files), findings, closed: None }
     }
 
     fn keep_or_load(&self, file: ScannedFile, provider: &Provider) -> (Box<str>, Arc<PrefixFile<K>>) {
-        if let Some(known) = self.table.exact(&file.name).filter(|known| known.has_contents(&file.contents)) {
-            return (file.name.into(), Arc::clone(known));
+        if let Some(known) = self.table.exact(&file.name).filter(|known| known.file.has_contents(&file.contents)) {
+            return (file.name.into(), Arc::clone(&known.file));
         }
         let keys = match &file.contents {
-            Ok(contents) => K::load_file(contents.expose_secret(), provider).map_err(Problem::from),
+            Ok(contents) => K::load_file(contents.expose_secret(), provider).map(Arc::from).map_err(Problem::from),
             Err(problem) => Err(problem.clone()),
         };
         (file.name.into(), Arc::new(PrefixFile { contents: file.contents, keys }))
@@ -194,7 +201,8 @@ impl<K: QueueKey> KeyRing<K> {
         }
         match self.table.longest_prefix(queue) {
             None => Selection::None,
-            Some((prefix, file)) => match &file.keys {
+            Some((prefix, Held { keys: Some(keys), .. })) => Selection::Found { prefix, keys },
+            Some((prefix, Held { file, .. })) => match &file.keys {
                 Ok(keys) => Selection::Found { prefix, keys },
                 Err(reason) => Selection::Broken { prefix, reason },
             },
@@ -203,7 +211,7 @@ impl<K: QueueKey> KeyRing<K> {
 
     /// All prefixes in order, with their keys or why they are closed.
     pub fn prefixes(&self) -> impl Iterator<Item = (&str, Result<&[Arc<K>], &Problem>)> {
-        self.table.iter().map(|(prefix, file)| (prefix, file.keys.as_deref()))
+        self.table.iter().map(|(prefix, held)| (prefix, held.file.keys.as_deref()))
     }
 
     /// How many prefixes have a file, working or not.
@@ -233,10 +241,10 @@ impl<K: QueueKey> KeyRing<K> {
     /// The names that were added, that changed, and that went, against an older ring.
     pub(super) fn changes_since(&self, old: &Self) -> (Vec<String>, Vec<String>, Vec<String>) {
         let (mut added, mut changed) = (Vec::new(), Vec::new());
-        for (prefix, file) in self.table.iter() {
+        for (prefix, held) in self.table.iter() {
             match old.table.exact(prefix) {
                 None => added.push(prefix.to_owned()),
-                Some(known) if !Arc::ptr_eq(known, file) => changed.push(prefix.to_owned()),
+                Some(known) if !Arc::ptr_eq(&known.file, &held.file) => changed.push(prefix.to_owned()),
                 Some(_) => {}
             }
         }
