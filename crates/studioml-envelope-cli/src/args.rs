@@ -429,6 +429,9 @@ pub enum Kubernetes {
         /// Allow clear-text messages: adds `CLEAR_TEXT_MESSAGES: "true"`.
         #[arg(long)]
         clear_text: bool,
+        /// Mount every file of the encryption secrets, so that a rotation can add `ssh-privatekey.1`.
+        #[arg(long)]
+        several_keys: bool,
         /// Where it goes.
         #[command(flatten)]
         place: Namespace,

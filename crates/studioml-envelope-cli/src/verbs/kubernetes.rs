@@ -6,8 +6,8 @@ use studioml_envelope::{Provider, SecretBytes};
 use studioml_envelope_keys::{
     disk::{self, Access},
     kubernetes::{
-        ManifestError, QueueKeys, deployment, encryption_secrets, is_read_by_older_runners, prefix_warning,
-        queue_secret,
+        DeploymentOptions, ManifestError, QueueKeys, deployment, encryption_secrets, is_read_by_older_runners,
+        prefix_warning, queue_secret,
     },
 };
 
@@ -29,11 +29,14 @@ pub fn run(global: &Global, kubernetes: Kubernetes, provider: &Provider) -> Outc
             let kind = if reports { QueueKeys::Reports } else { QueueKeys::Signing };
             queue_keys(&keys, kind, place.namespace.as_deref())
         }
-        Kubernetes::Deployment { image, clear_text, place } => {
+        Kubernetes::Deployment { image, clear_text, several_keys, place } => {
             if clear_text {
                 warn("CLEAR_TEXT_MESSAGES lets anybody who can write to a queue without a signing key run work");
             }
-            let manifest = deployment(&image, clear_text, place.namespace.as_deref()).map_err(unusable)?;
+            let mut options = DeploymentOptions::default();
+            options.clear_text_messages = clear_text;
+            options.several_keys = several_keys;
+            let manifest = deployment(&image, options, place.namespace.as_deref()).map_err(unusable)?;
             write_output(None, manifest.as_bytes(), Contents::Public, false)
         }
     }
