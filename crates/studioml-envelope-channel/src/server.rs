@@ -150,6 +150,7 @@ impl Server {
     }
 
     /// Calls `observer` for every connection that is refused, fails, stands or ends. It must not block.
+    /// It hears of an event before [`Server::counters`] counts it.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Fn(&ServerEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Arc::new(observer);
@@ -241,8 +242,8 @@ impl Server {
     }
 
     fn refuse(&self, address: SocketAddr, refusal: Refusal) {
-        self.counters.refused.fetch_add(1, Ordering::Relaxed);
         self.observe(&ServerEvent::Refused { address, refusal });
+        self.counters.refused.fetch_add(1, Ordering::Release);
     }
 
     fn handshake(&self) -> Handshake {

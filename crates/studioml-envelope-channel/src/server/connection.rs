@@ -24,18 +24,19 @@ impl<H: Handler> Service<H> {
         let channel = match Box::pin(self.establish(stream, slot)).await {
             Ok(channel) => channel,
             Err(error) => {
-                counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
-                return self.server.observe(&ServerEvent::HandshakeFailed { address, error: &error });
+                self.server.observe(&ServerEvent::HandshakeFailed { address, error: &error });
+                counters.handshakes_failed.fetch_add(1, Ordering::Release);
+                return;
             }
         };
-        counters.established.fetch_add(1, Ordering::Relaxed);
         let peer = Arc::clone(channel.peer());
         self.server.observe(&ServerEvent::Established { address, peer: &peer });
+        counters.established.fetch_add(1, Ordering::Release);
         let channel = channel.within(Arc::clone(&self.budget));
         let ended = self.exchange(channel, Origin { peer: Arc::clone(&peer), address }, drain).await;
-        let counter = if ended.is_ok() { &counters.closed } else { &counters.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
         self.server.observe(&ServerEvent::Ended { address, peer: &peer, error: ended.as_ref().err() });
+        let counter = if ended.is_ok() { &counters.closed } else { &counters.failed };
+        counter.fetch_add(1, Ordering::Release);
     }
 
     async fn establish(&self, stream: TcpStream, mut slot: Slot) -> Result<Channel<TcpStream>, ChannelError> {

@@ -53,7 +53,7 @@ impl ServerCounters {
     /// The counters as they stand now.
     #[must_use]
     pub fn report(&self) -> ServerReport {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         ServerReport {
             accepted: read(&self.accepted),
             refused: read(&self.refused),
