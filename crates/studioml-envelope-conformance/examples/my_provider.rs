@@ -1,4 +1,5 @@
 //! How to run the suites over a provider of one's own, here RustCrypto's parts: `cargo run --example my_provider`.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
