@@ -26,6 +26,9 @@ fn manifests_come_from_key_files() {
     place.run("kubernetes signing --key nonsense").exits(2);
     let deployment = place.run("kubernetes deployment").exits(0).stdout_text();
     assert!(deployment.contains("/runner/certs/message/encryption") && !deployment.contains("CLEAR_TEXT_MESSAGES"));
+    assert!(deployment.contains("ssh-privatekey"), "{deployment}");
+    let several = place.run("kubernetes deployment --several-keys").exits(0).stdout_text();
+    assert!(!several.contains("ssh-privatekey"), "every file of the secret is mounted, none by name: {several}");
     let clear = place.run("kubernetes deployment --clear-text").exits(0);
     assert!(clear.stdout_text().contains("CLEAR_TEXT_MESSAGES"));
     assert!(clear.stderr.contains("warning"));
