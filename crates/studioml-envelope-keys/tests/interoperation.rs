@@ -258,6 +258,42 @@ fn other_ciphers_are_refused_by_name() {
     assert_eq!(refused(&aria), "unsupported cipher 1.2.410.200046.1.1.2");
 }
 
+/// By name also where the key is encrypted: with the right passphrase there is no doubt what it is.
+#[test]
+fn other_keys_are_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let refused = |written: &[u8]| read_private(written, Some(&passphrase()), PROVIDER).unwrap_err().to_string();
+    for (kind, bits, expected) in [
+        ("ecdsa", "384", "unsupported key algorithm ecdsa-sha2-nistp384"),
+        ("ecdsa", "521", "unsupported key algorithm ecdsa-sha2-nistp521"),
+        ("rsa", "1024", "RSA modulus of 1024 bits: 2048 to 8192 bits, a multiple of 8, are supported"),
+    ] {
+        for given in ["", PASSPHRASE] {
+            let path = directory.path().join(format!("{kind}-{bits}-{}", given.len()));
+            run("ssh-keygen", &["-q", "-t", kind, "-b", bits, "-N", given, "-f", path.to_str().unwrap()], b"");
+            assert_eq!(refused(&std::fs::read(&path).unwrap()), expected);
+        }
+    }
+    let pass = format!("pass:{PASSPHRASE}");
+    let p384 = "unsupported elliptic curve P-384: only P-256 (prime256v1) is supported";
+    for (arguments, expected) in [
+        (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"][..], p384),
+        (&["-algorithm", "X25519"], "unsupported key algorithm 1.3.101.110"),
+        (&["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"], "unsupported key algorithm 1.2.840.113549.1.1.10"),
+        (
+            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:explicit"],
+            "explicit elliptic curve parameters are refused; write the key with a named curve",
+        ),
+    ] {
+        for encryption in [&[][..], &["-aes256", "-pass", &pass]] {
+            let written = run("openssl", &[&["genpkey"][..], arguments, encryption].concat(), b"");
+            assert_eq!(refused(&written), expected);
+        }
+    }
+    let sec1 = run("openssl", &["ecparam", "-name", "secp384r1", "-genkey", "-noout"], b"");
+    assert_eq!(refused(&sec1), p384);
+}
+
 #[test]
 fn whatever_ssh_keygen_encrypts_is_read() {
     let directory = tempfile::tempdir().unwrap();
