@@ -9,7 +9,8 @@
 use criterion::{
     BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
-use studioml_envelope::provider;
+use studioml_envelope::{Implementation, Provider, provider};
+use studioml_envelope_benches::serving;
 use studioml_envelope_keys::{
     Passphrase, PrivateFormat, PublicFormat, encode_private, encode_public, limits, read_private, read_public,
 };
@@ -28,19 +29,25 @@ fn once<'c>(criterion: &'c mut Criterion, operation: &str) -> BenchmarkGroup<'c,
     group
 }
 
+/// From the bytes of a file to a key that works, its parts checked against each other by the library that will use it.
 fn load_unencrypted(criterion: &mut Criterion) {
-    let files: [(&str, &[u8]); 5] = [
-        ("load-file-rsa-4096-pkcs8", vector!("rsa.pkcs8.pem")),
-        ("load-file-rsa-4096-pkcs1-der", vector!("rsa.pkcs1.der")),
-        ("load-file-rsa-4096-openssh", vector!("rsa.openssh")),
-        ("load-file-ed25519-openssh", vector!("ed25519.openssh")),
-        ("load-file-p256-sec1", vector!("ec.sec1.pem")),
+    type Slot = fn(&Provider) -> Implementation;
+    let unwraps: Slot = |provider| provider.key_unwrap.implementation();
+    let signs: Slot = |provider| provider.sign.implementation();
+    let files: [(&str, &[u8], Slot); 7] = [
+        ("load-file-rsa-4096-pkcs1", vector!("rsa.pkcs1.pem"), unwraps),
+        ("load-file-rsa-4096-pkcs1-der", vector!("rsa.pkcs1.der"), unwraps),
+        ("load-file-rsa-4096-pkcs8", vector!("rsa.pkcs8.pem"), unwraps),
+        ("load-file-rsa-4096-pkcs8-der", vector!("rsa.pkcs8.der"), unwraps),
+        ("load-file-rsa-4096-openssh", vector!("rsa.openssh"), unwraps),
+        ("load-file-ed25519-openssh", vector!("ed25519.openssh"), signs),
+        ("load-file-p256-sec1", vector!("ec.sec1.pem"), signs),
     ];
-    for (operation, file) in files {
+    for (operation, file, slot) in files {
         let mut group = once(criterion, operation);
-        for provider in [provider::by_name("aws-lc-rs"), provider::by_name("rustcrypto")].into_iter().flatten() {
-            let library = provider.key_unwrap.implementation().library;
-            group.bench_function(library, |bench| bench.iter(|| read_private(file, None, &provider).unwrap()));
+        for served in serving(slot) {
+            let provider = served.provider;
+            group.bench_function(&served.label, |bench| bench.iter(|| read_private(file, None, &provider).unwrap()));
         }
         group.finish();
     }
