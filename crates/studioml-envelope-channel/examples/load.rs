@@ -13,7 +13,6 @@ use std::{
     hint::black_box,
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    path::PathBuf,
     process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -231,26 +230,25 @@ fn bare_agreements(generations: usize, agreements: usize) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-/// The seed's client and server, each a process of its own on the core of this one.
+/// The seed's client and server, each a process on the core of this one. What Python takes to start is not in it.
 async fn python_handshakes() -> f64 {
     const COUNT: u32 = 3000;
     tokio::task::spawn_blocking(|| {
-        let python = std::env::var_os("STUDIOML_PYTHON")
-            .map_or_else(|| PathBuf::from("target/python/bin/python"), PathBuf::from);
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python/seed_peer.py");
-        let count = COUNT.to_string();
-        let mut server = Command::new(&python)
-            .arg(&script)
-            .args(["handshakes-server", &count])
+        let python = std::env::var_os("STUDIOML_PYTHON").unwrap_or_else(|| "target/python/bin/python".into());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/seed_peer.py");
+        let mut peer = Command::new(python)
+            .args([script, "handshakes"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("target/python, or STUDIOML_PYTHON; cargo xtask test sets it up");
-        let mut port = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        let mut client = Command::new(&python);
-        let output = client.arg(&script).args(["handshakes-client", port.trim(), &count]).output().unwrap();
-        assert!(output.status.success() && server.wait().unwrap().success());
-        String::from_utf8(output.stdout).unwrap().trim().parse::<f64>().unwrap()
+        let mut answers = BufReader::new(peer.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let _name = answers.next().unwrap();
+        writeln!(peer.stdin.as_ref().unwrap(), "{COUNT}").unwrap();
+        let nanoseconds: f64 = answers.next().unwrap().parse().unwrap();
+        drop(peer.stdin.take());
+        assert!(peer.wait().unwrap().success());
+        f64::from(COUNT) / nanoseconds * 1e9
     })
     .await
     .unwrap()

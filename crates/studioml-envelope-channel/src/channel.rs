@@ -34,14 +34,14 @@ pub struct Deadlines {
     pub message: Duration,
     /// Between messages; `None` waits for ever.
     pub idle: Option<Duration>,
-    /// To take each 64 KiB that are written to it.
+    /// To take each 128 KiB that are written to it.
     pub write: Duration,
     /// To end its side once this side is closed.
     pub linger: Duration,
 }
 
 impl Default for Deadlines {
-    /// 10 s for a handshake, 120 s for a message, 15 min between messages, 30 s to take 64 KiB, 2 s to end.
+    /// 10 s for a handshake, 120 s for a message, 15 min between messages, 30 s to take 128 KiB, 2 s to end.
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(10),
@@ -101,7 +101,9 @@ pub enum ChannelError {
 }
 
 /// The most that is written, and waited for, at once.
-const WRITE_CHUNK: usize = 64 * 1024;
+const WRITE_CHUNK: usize = 128 * 1024;
+/// Records are collected until there is so much to write: the largest Noise message is not cut into a large and a tiny packet.
+const COLLECTED: usize = WRITE_CHUNK / 2;
 /// What is read at once from a connection that was idle, on the stack.
 const FIRST_READ: usize = 16 * 1024;
 /// Read buffers of busy connections grow to this unless a record needs more.
@@ -212,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         let mut rest = self.writer.write_part(message, &mut self.outgoing)?;
         self.sending = true;
         while let Some(message) = rest {
-            if self.outgoing.len() >= WRITE_CHUNK {
+            if self.outgoing.len() >= COLLECTED {
                 self.write_outgoing().await?;
             }
             rest = self.writer.write_part(message, &mut self.outgoing)?;

@@ -2,15 +2,18 @@
 
   seed_peer.py server [--speak-first] [--connections N]   prints its port, echoes a receipt for each message
   seed_peer.py client PORT [--split] [--no-line-feed] [MESSAGE ...]
-  seed_peer.py handshakes-server N | handshakes-client PORT N
+  seed_peer.py handshakes
 """
 
+import ctypes
 import json
 import os
+import signal
 import socket
 import sys
 import time
 
+import cryptography
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -133,38 +136,39 @@ def client(arguments):
     print("closed in order", flush=True)
 
 
-def handshakes_server(arguments):
+def handshakes(_):
+    """Says what it is, then answers each number of handshakes with the nanoseconds they took. Client and server are processes."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, 0))
     listener.listen(64)
-    print(listener.getsockname()[1], flush=True)
-    for _ in range(int(arguments[0])):
-        connection, _ = listener.accept()
-        private_key, pem = make_pair()
-        client_pem = connection.recv(1024)
-        connection.sendall(pem)
-        derive_key(private_key, client_pem)
-        connection.close()
-
-
-def handshakes_client(arguments):
-    """Prints handshakes per second; what Python takes to start is not in it."""
-    count, began = int(arguments[1]), time.perf_counter()
-    for _ in range(count):
-        connection = socket.create_connection((HOST, int(arguments[0])))
-        private_key, pem = make_pair()
-        connection.sendall(pem)
-        derive_key(private_key, connection.recv(1024))
-        connection.close()
-    print(count / (time.perf_counter() - began))
+    server_process = os.fork()
+    if server_process == 0:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with the client, however that ends
+        while True:
+            connection, _ = listener.accept()
+            private_key, pem = make_pair()
+            client_pem = connection.recv(1024)
+            connection.sendall(pem)
+            derive_key(private_key, client_pem)
+            connection.close()
+    print(f"seed's Python, cryptography {cryptography.__version__}", flush=True)
+    for line in sys.stdin:
+        began = time.perf_counter_ns()
+        for _ in range(int(line)):
+            connection = socket.create_connection(listener.getsockname())
+            private_key, pem = make_pair()
+            connection.sendall(pem)
+            derive_key(private_key, connection.recv(1024))
+            connection.close()
+        print(time.perf_counter_ns() - began, flush=True)
+    os.kill(server_process, signal.SIGKILL)
+    os.waitpid(server_process, 0)
 
 
 VERBS = {
     "server": server,
     "client": client,
-    "handshakes-server": handshakes_server,
-    "handshakes-client": handshakes_client,
+    "handshakes": handshakes,
 }
 
 if __name__ == "__main__":
