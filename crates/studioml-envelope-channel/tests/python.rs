@@ -17,8 +17,15 @@ use std::{
     time::Duration,
 };
 
-use studioml_envelope_channel::{Connector, Origin, Peer, Receipt, Server};
+use studioml_envelope_channel::{Connector, Deadlines, Origin, Peer, Receipt, Server, ServerOptions};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+
+/// Nothing here takes this long, on a slow and busy machine either.
+const LONG: Duration = Duration::from_secs(180);
+
+fn patient() -> Deadlines {
+    Deadlines { handshake: LONG, message: LONG, idle: Some(LONG), write: LONG, ..Deadlines::default() }
+}
 
 /// A running `seed_peer.py`, ended with the test.
 struct Python {
@@ -68,7 +75,7 @@ async fn our_client_with_the_seeds_server() {
             let arguments: &[&str] = if speaks_first { &["server", "--speak-first"] } else { &["server"] };
             let mut python = Python::start(arguments);
             let port: u16 = python.line().parse().unwrap();
-            let connector = Connector::seed_unauthenticated(&provider);
+            let connector = Connector::seed_unauthenticated(&provider).with_deadlines(patient());
             let mut client = connector.connect(("127.0.0.1", port)).await.unwrap();
             assert_eq!(**client.peer(), Peer::Unauthenticated);
             assert_eq!(client.submit(b"{}").await.unwrap(), Receipt::Accepted);
@@ -95,7 +102,9 @@ async fn the_seeds_client_with_our_server() {
             into.lock().unwrap().push(message);
             async move { if refused { Receipt::refused("no") } else { Receipt::Accepted } }
         };
-        let serving = tokio::spawn(Server::seed_unauthenticated(&provider).serve(listener, handler, async {
+        let options = ServerOptions { deadlines: patient(), ..ServerOptions::default() };
+        let server = Server::seed_unauthenticated(&provider).with_options(options);
+        let serving = tokio::spawn(server.serve(listener, handler, async {
             let _ = stopped.await;
         }));
         for options in [&[][..], &["--split"], &["--no-line-feed"], &["--split", "--no-line-feed"]] {
@@ -108,7 +117,7 @@ async fn the_seeds_client_with_our_server() {
         }
         assert_eq!(received.lock().unwrap().len(), 12);
         stop.send(()).unwrap();
-        let report = timeout(Duration::from_secs(30), serving).await.unwrap().unwrap();
+        let report = timeout(LONG, serving).await.unwrap().unwrap();
         assert_eq!((report.established, report.closed, report.failed), (4, 4, 0));
     }
 }
