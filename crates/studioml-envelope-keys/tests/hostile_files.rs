@@ -292,7 +292,8 @@ mod expensive {
         assert_eq!(cost(&pkcs12(u64::MAX)), ("PKCS #12 derivation", "iterations", u64::MAX));
         assert_eq!(cost(&bcrypt_rounds(257)), ("bcrypt", "rounds", 257));
         assert_eq!(cost(&bcrypt_rounds(u32::MAX)), ("bcrypt", "rounds", 4_294_967_295));
-        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        // any one of them would take hours; a loaded machine may take a while over all the refusals
+        assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     }
 
     /// The rounds stand after the salt of the one known file.
