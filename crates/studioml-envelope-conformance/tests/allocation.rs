@@ -116,6 +116,24 @@ fn opening_in_place_allocates_nothing_of_the_payloads_size() {
     }
 }
 
+/// The text itself is counted here: what a program holds that reads a message of this size and opens it.
+#[test]
+fn opening_takes_less_than_a_tenth_more_memory_than_the_payload_text() {
+    let plaintext = vec![b'x'; PLAINTEXT];
+    for party in parties() {
+        let sealed = seal(&party.provider, &*party.recipient, &plaintext, PLAINTEXT).unwrap();
+        let length = u64::try_from(sealed.len()).unwrap();
+        let info = measure(|| {
+            let mut text = sealed.clone();
+            let payload = Payload::parse(&mut text, PLAINTEXT).unwrap();
+            let opened = payload.open_unauthenticated(&party.provider, &party.identities).unwrap();
+            assert!(opened.unauthenticated_plaintext() == plaintext);
+        });
+        assert!(info.bytes_max >= length, "{}: the text was not counted", party.provider.name);
+        assert!(info.bytes_max < length + length / 10, "{}: {} bytes", party.provider.name, info.bytes_max);
+    }
+}
+
 #[test]
 fn verifying_and_opening_an_envelope_allocates_nothing_of_its_size() {
     let plaintext = vec![b'x'; PLAINTEXT];

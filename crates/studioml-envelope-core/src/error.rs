@@ -146,8 +146,7 @@ pub enum SealError {
     /// The session key could not be wrapped.
     #[error(transparent)]
     Wrap(#[from] WrapError),
-    /// The output buffer does not have the length of the payload string, or the SecretBox part gave another number of
-    /// bytes than it was given.
+    /// The SecretBox part gave another number of bytes than it was given.
     #[error("the output does not have the length of the payload")]
     OutputLength,
 }

@@ -28,20 +28,23 @@ impl UnauthenticatedHeaders {
     /// [`RequestError`] if `request` is not a JSON object. Members that are missing stay absent.
     pub fn from_request(request: &[u8]) -> Result<Self, RequestError> {
         let text = checked_object(request)?;
-        let experiment = json::member(text, "experiment").map(RawValue::get).unwrap_or_default();
-        let config = json::member(text, "config").map(RawValue::get).unwrap_or_default();
-        let lifetime = json::member(config, "experimentLifetime").or_else(|| json::member(experiment, "max_duration"));
+        let [experiment, config] = json::members(text, ["experiment", "config"]);
+        let [status, python_version, time_added, max_duration, resources_needed] = json::members(
+            experiment.map(RawValue::get).unwrap_or_default(),
+            ["status", "pythonver", "time_added", "max_duration", "resources_needed"],
+        );
+        let lifetime = config.and_then(|config| json::member(config.get(), "experimentLifetime")).or(max_duration);
 
-        let header_experiment: Vec<String> = ["status", "pythonver"]
+        let header_experiment: Vec<String> = [("status", status), ("pythonver", python_version)]
             .iter()
-            .filter_map(|name| json::member(experiment, name).map(|value| format!("\"{name}\":{}", value.get())))
+            .filter_map(|(name, value)| value.map(|value| format!("\"{name}\":{}", value.get())))
             .collect();
         let header_experiment = format!("{{{}}}", header_experiment.join(","));
         Ok(Self {
             experiment: RawValue::from_string(header_experiment).ok().filter(|value| value.get() != "{}"),
-            time_added: json::member(experiment, "time_added").map(ToOwned::to_owned),
+            time_added: time_added.map(ToOwned::to_owned),
             experiment_lifetime: lifetime.map(ToOwned::to_owned),
-            resources_needed: json::member(experiment, "resources_needed").map(ToOwned::to_owned),
+            resources_needed: resources_needed.map(ToOwned::to_owned),
         })
     }
 

@@ -184,30 +184,35 @@ impl<'de> Visitor<'de> for Unique<'_> {
 /// The text has been checked before; where a name stands twice (a Request inside an envelope is taken as it is) the last
 /// counts, as it does for deployed runners.
 pub(crate) fn member<'t>(text: &'t str, name: &str) -> Option<&'t RawValue> {
-    struct Find<'n>(&'n str);
+    let [found] = members(text, [name]);
+    found
+}
 
-    impl<'de> Visitor<'de> for Find<'_> {
-        type Value = Option<&'de RawValue>;
+/// Like [`member`] for several names, in one pass over the text.
+pub(crate) fn members<'t, const N: usize>(text: &'t str, names: [&str; N]) -> [Option<&'t RawValue>; N] {
+    struct Find<'n, const N: usize>([&'n str; N]);
+
+    impl<'de, const N: usize> Visitor<'de> for Find<'_, N> {
+        type Value = [Option<&'de RawValue>; N];
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a JSON object")
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut found = None;
+            let mut found = [None; N];
             while let Some(name) = map.next_key::<String>()? {
-                if name == self.0 {
-                    found = Some(map.next_value()?);
-                } else {
-                    map.next_value::<IgnoredAny>()?;
+                match self.0.iter().zip(&mut found).find(|(wanted, _)| **wanted == name) {
+                    Some((_, found)) => *found = Some(map.next_value()?),
+                    None => map.next_value::<IgnoredAny>().map(|_| ())?,
                 }
             }
             Ok(found)
         }
     }
 
-    let found = serde_json::Deserializer::from_str(text).deserialize_map(Find(name)).ok()?;
-    found.filter(|value| value.get() != "null")
+    let found = serde_json::Deserializer::from_str(text).deserialize_map(Find(names));
+    found.unwrap_or([None; N]).map(|value| value.filter(|value| value.get() != "null"))
 }
 
 /// A value as a string, if it is one.

@@ -13,7 +13,7 @@ use crate::{
     Recipient, RequestError, SealError, SigningKey, TrustedSigner, UnauthenticatedHeaders, Verified, VerifyError,
     headers::checked_object,
     json::{self, Member},
-    payload::{seal_into, sealed_len},
+    payload::append_sealed,
     verify::{MESSAGE_FINGERPRINT_FORM, find_signer},
 };
 
@@ -287,17 +287,13 @@ pub fn seal_envelope(
         before.push_str(&format!("\"{name}\":{value},"));
     }
     before.push_str("\"payload\":\"");
-    let too_large = SealError::TooLarge { found: plaintext.len(), maximum: max_plaintext };
-    let payload_len = sealed_len(recipient.wrapped_len(), plaintext.len()).ok_or(too_large)?;
-    let end = before.len().saturating_add(payload_len);
 
     // room for `signature` and `fingerprint` too, so that the text is never moved
     const ROOM_AFTER: usize = 256;
-    let mut out = vec![0; end.saturating_add(ROOM_AFTER)];
-    out.truncate(end);
-    let (front, payload) = out.split_at_mut_checked(before.len()).ok_or(SealError::OutputLength)?;
-    front.copy_from_slice(before.as_bytes());
-    seal_into(provider, recipient, plaintext, max_plaintext, payload)?;
+    let start = before.len();
+    let mut out = before.into_bytes();
+    append_sealed(provider, recipient, plaintext, max_plaintext, &mut out, ROOM_AFTER)?;
+    let payload = out.get(start..).unwrap_or_default();
 
     let mut after = String::from("\"");
     if let Some(signer) = signer {
@@ -337,8 +333,9 @@ impl<'p> UnauthenticatedRequest<'p> {
         for member in &members {
             json::check_members_unique(member, 1).map_err(|error| not_clear_text(&member.name, error))?;
         }
-        for member in ["experiment", "config"] {
-            if json::member(text, member).is_none() {
+        let needed = ["experiment", "config"];
+        for (member, found) in needed.into_iter().zip(json::members(text, needed)) {
+            if found.is_none() {
                 return Err(RequestError::Missing { member }.into());
             }
         }

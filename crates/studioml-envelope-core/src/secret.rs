@@ -165,6 +165,14 @@ impl fmt::Debug for Unwrapped {
     }
 }
 
+/// Overwrites with zeros and keeps the compiler from leaving that out.
+///
+/// For what may be a plaintext of any size: [`Zeroize`] of a slice writes byte by byte, which takes longer than to decrypt it.
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    zeroize::optimization_barrier(bytes);
+}
+
 /// Whether a secret big-endian number is below a limit of the same length or longer, without a branch on its digits.
 ///
 /// A number of more digits than the limit is not below it, leading zeros or not.

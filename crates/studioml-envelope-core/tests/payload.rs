@@ -5,7 +5,8 @@ mod parties;
 
 use parties::{PROVIDER, identities, recipient, sealed, shaped, signer, trusted};
 use studioml_envelope_core::{
-    DEFAULT_MAX_PLAINTEXT, OpenError, Payload, PayloadError, SealError, VerifyError, seal, seal_into, sealed_len,
+    DEFAULT_MAX_PLAINTEXT, Implementation, Nonce, OpenError, Part, Payload, PayloadError, Provider, SealError,
+    SecretBox, SessionKey, Tag, Unauthentic, VerifyError, seal, seal_into, sealed_len,
 };
 
 fn parse(text: &str) -> Result<(), PayloadError> {
@@ -88,18 +89,104 @@ fn a_plaintext_that_is_too_large_is_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn sealing_wants_a_buffer_of_exactly_the_length() {
-    let recipient = recipient();
-    let length = sealed_len(recipient.wrapped_len(), 10).unwrap();
-    for wrong in [0, 1, length - 1, length + 1] {
-        let sealed = seal_into(&PROVIDER, &*recipient, &[0; 10], 10, &mut vec![0; wrong]);
-        assert_eq!(sealed, Err(SealError::OutputLength), "{wrong}");
-    }
-    let mut out = vec![0; length];
-    seal_into(&PROVIDER, &*recipient, b"plaintext!", 10, &mut out).unwrap();
+fn a_buffer_is_sealed_into_again_without_a_new_allocation() {
+    let mut out = Vec::new();
+    seal_into(&PROVIDER, &*recipient(), &[1; 5000], 5000, &mut out).unwrap();
+    let place = out.as_ptr();
+    seal_into(&PROVIDER, &*recipient(), b"plaintext!", 5000, &mut out).unwrap();
+    assert_eq!(out.as_ptr(), place);
+    assert_eq!(Some(out.len()), sealed_len(recipient().wrapped_len(), 10));
     let payload = Payload::parse(&mut out, 10).unwrap();
     let opened = payload.open_unauthenticated(&PROVIDER, &identities()).unwrap();
     assert_eq!(opened.unauthenticated_plaintext(), b"plaintext!");
+    drop(opened);
+
+    let refused = seal_into(&PROVIDER, &*recipient(), &[1; 11], 10, &mut out);
+    assert_eq!((refused, out.len()), (Err(SealError::TooLarge { found: 11, maximum: 10 }), 0));
+}
+
+/// A SecretBox that hands out more or less than it was given.
+struct Miscounting(&'static [usize]);
+
+impl Part for Miscounting {
+    fn implementation(&self) -> Implementation {
+        PROVIDER.secret_box.implementation()
+    }
+}
+
+impl SecretBox for Miscounting {
+    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+        PROVIDER.secret_box.seal_in_place(key, nonce, text)
+    }
+
+    fn seal_chunks(&self, _: &SessionKey, _: &Nonce, _: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
+        for length in self.0 {
+            sink(&vec![7; *length]);
+        }
+        [0; 16]
+    }
+
+    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
+        PROVIDER.secret_box.open_in_place(key, nonce, tag, text)
+    }
+}
+
+#[test]
+fn a_part_that_hands_out_another_number_of_bytes_than_it_was_given_seals_nothing() {
+    static PARTS: [Miscounting; 6] = [
+        Miscounting(&[]),
+        Miscounting(&[99]),
+        Miscounting(&[50, 49]),
+        Miscounting(&[1, 1, 95]),
+        Miscounting(&[97]),
+        Miscounting(&[0, 98]),
+    ];
+    for part in &PARTS {
+        let provider = Provider { secret_box: part, ..PROVIDER };
+        assert_eq!(seal(&provider, &*recipient(), &[1; 100], 100), Err(SealError::OutputLength), "{:?}", part.0);
+    }
+    static MORE: [Miscounting; 2] = [Miscounting(&[101]), Miscounting(&[100, 1])];
+    for part in &MORE {
+        let provider = Provider { secret_box: part, ..PROVIDER };
+        let mut out = Vec::new();
+        assert_eq!(seal_into(&provider, &*recipient(), &[1; 100], 100, &mut out), Err(SealError::OutputLength));
+        assert!(out.is_empty() && out.capacity() < 2000, "{:?}", part.0);
+    }
+}
+
+/// What is opened at once gets the verdicts of what is parsed first and then opened.
+#[test]
+fn a_report_is_refused_for_the_same_reason_in_one_step_or_two() {
+    let sealed = String::from_utf8(sealed(&[1; 30_000])).unwrap();
+    let (key, boxed) = sealed.split_once(',').unwrap();
+    let with_comma_at = |place: usize| format!("{key},{},{}", &boxed[..place], &boxed[place + 1..]);
+    let texts = [
+        String::new(),
+        "studioml.v2,AAAA,BBBB".to_owned(),
+        sealed.clone(),
+        format!("{sealed},"),
+        format!("{sealed},AAAA"),
+        format!("{key},,{boxed}"),
+        format!("{},{boxed}", &key[4..]),
+        format!("{},{boxed},", &key[4..]),
+        format!("!{},{boxed}", &key[1..]),
+        format!("!{},{boxed},AAA", &key[1..]),
+        format!("{key},{}!{}", &boxed[..9000], &boxed[9001..]),
+        format!("{key},{}!{},{}", &boxed[..9000], &boxed[9001..20_000], &boxed[20_001..]),
+        format!("{key},{}===={}", &boxed[..9000], &boxed[9004..]),
+        format!("{key},{}===={},{}", &boxed[..9000], &boxed[9004..20_000], &boxed[20_001..]),
+        with_comma_at(0),
+        with_comma_at(4095),
+        with_comma_at(4096),
+        with_comma_at(boxed.len() - 1),
+    ];
+    for text in texts {
+        let one_step = Payload::open_report(&mut text.clone().into_bytes(), 1 << 20, &PROVIDER, &identities()).err();
+        let mut buffer = text.clone().into_bytes();
+        let parsed = Payload::parse(&mut buffer, 1 << 20).map_err(OpenError::from);
+        let two_steps = parsed.and_then(|payload| payload.open_unauthenticated(&PROVIDER, &identities())).err();
+        assert_eq!(one_step, two_steps, "{}…", &text[..text.len().min(40)]);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use studioml_envelope_core::{
     DEFAULT_MAX_PLAINTEXT, Ed25519PrivateKey, Fingerprint, FingerprintForm, Identity, KeyError, Message, OpenError,
     Opened, Payload, Policy, Provider, RandomError, Recipient, RequestError, RsaPrivateKey, RsaPublicKey, SealError,
     SecretBytes, SigningKey, SigningPrivateKey, SigningPublicKey, TrustedSigner, UnauthenticatedHeaders,
-    UnauthenticatedPlaintext, Verified, VerifyError, seal, seal_envelope,
+    UnauthenticatedPlaintext, Verified, VerifyError, seal, seal_envelope, seal_into,
 };
 
 /// Seals messages for one recipient.
@@ -39,6 +39,14 @@ impl Sealer {
     /// [`SealError`].
     pub fn seal(&self, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         seal(&self.provider, self.recipient.as_ref(), plaintext, self.max_plaintext)
+    }
+
+    /// Seals like [`seal`](Self::seal) into `out`, whose contents are replaced and whose memory is used again.
+    ///
+    /// # Errors
+    /// [`SealError`]; `out` is empty then.
+    pub fn seal_into(&self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        seal_into(&self.provider, self.recipient.as_ref(), plaintext, self.max_plaintext, out)
     }
 
     /// Seals a Request, signs it, and returns the message envelope as JSON, its headers copied from the Request.
@@ -108,7 +116,7 @@ impl Opener {
         payload: &'a mut [u8],
         max_plaintext: usize,
     ) -> Result<UnauthenticatedPlaintext<'a>, OpenError> {
-        self.open_unauthenticated(Payload::parse(payload, max_plaintext)?)
+        Payload::open_report(payload, max_plaintext, &self.provider, &self.identities)
     }
 
     /// Opens a payload whose signature nobody has checked.
