@@ -1,4 +1,4 @@
-//! Batches over the cores: messages of 4 KiB, one core beside all of them.
+//! Batches over the cores: messages of 4 KiB, one core beside two, four and all of them.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -17,11 +17,11 @@ use studioml_envelope_benches::{MAX_PLAINTEXT, ed25519, request, rsa_4096};
 const MESSAGES: usize = 256;
 const SIZE: usize = 4 << 10;
 
-/// Pools of one thread and of one for each core, with their labels.
+/// Pools of one thread, two, four and so on up to one for each core, with their labels.
 fn pools() -> Vec<(String, ThreadPool)> {
     let cores = std::thread::available_parallelism().unwrap().get();
-    let mut sizes = vec![1, cores];
-    sizes.dedup();
+    let doubled = std::iter::successors(Some(1), |threads| Some(threads * 2)).take_while(|threads| *threads < cores);
+    let sizes: Vec<usize> = doubled.chain([cores]).collect();
     let label = |threads| if threads == 1 { "1 core".to_owned() } else { format!("{threads} cores") };
     sizes.into_iter().map(|n| (label(n), ThreadPoolBuilder::new().num_threads(n).build().unwrap())).collect()
 }

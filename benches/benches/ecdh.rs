@@ -10,7 +10,7 @@ use studioml_envelope::provider;
 use studioml_envelope_benches::{floor_label, p256, serving};
 
 fn ephemeral(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("p-256-generate-and-agree");
+    let mut group = criterion.benchmark_group("p-256-generate+agree");
     group.throughput(Throughput::Elements(1));
     let peer = *p256().public_key();
     for served in serving(|provider| provider.agree.implementation()) {

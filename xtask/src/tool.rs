@@ -37,6 +37,8 @@ pub enum Tool {
     Auditable,
     /// The bill of materials
     Sbom,
+    /// What `cargo xtask bench --instructions` runs the benches under; the version of the library in Cargo.toml
+    Gungraun,
 }
 
 impl Tool {
@@ -46,6 +48,7 @@ impl Tool {
             Self::Fuzz => "cargo-fuzz",
             Self::Auditable => "cargo-auditable",
             Self::Sbom => "cargo-sbom",
+            Self::Gungraun => "gungraun-runner",
         }
     }
 
@@ -55,6 +58,7 @@ impl Tool {
             Self::Fuzz => "0.13.2",
             Self::Auditable => "0.7.7",
             Self::Sbom => "0.10.0",
+            Self::Gungraun => "0.20.0",
         }
     }
 }
@@ -75,7 +79,7 @@ pub fn command(tool: Tool, workspace: &Workspace) -> Result<Command> {
 }
 
 /// The add-on in the target folder, installed there in the pinned version if it is not.
-fn program(tool: Tool, workspace: &Workspace) -> Result<PathBuf> {
+pub fn program(tool: Tool, workspace: &Workspace) -> Result<PathBuf> {
     let kept = workspace.target().join("tools");
     let installed = kept.join("bin").join(tool.package());
     if !is_pinned(tool, &kept) || !installed.is_file() {

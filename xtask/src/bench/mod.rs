@@ -2,6 +2,7 @@
 
 mod chart;
 mod criterion;
+mod instructions;
 mod machine;
 mod operations;
 mod page;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 use crate::workspace::Workspace;
+use instructions::Counts;
 use report::Report;
 
 /// Measure, and write target/bench-report/report.{html,md,json}
@@ -27,6 +29,8 @@ use report::Report;
 ///   cargo xtask bench --quick
 ///   cargo xtask bench open seal
 ///   cargo xtask bench --list
+///   cargo xtask bench --instructions
+///   cargo xtask bench --instructions -- --callgrind-limits=ir=2%
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -42,6 +46,12 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["quick", "list"])]
     render: bool,
 
+    /// Count instructions under valgrind instead of measuring time: the same on a busy machine. Says what changed since the
+    /// last such run, and writes instructions.json; the next report has the counts too. What stands after -- goes to
+    /// gungraun-runner
+    #[arg(long, conflicts_with_all = ["quick", "list", "render"])]
+    instructions: bool,
+
     /// Only these: operations, or files of benches/benches. All without
     #[arg(value_name = "OPERATION")]
     operations: Vec<String>,
@@ -55,8 +65,16 @@ const FULL: [&str; 2] = ["--nresamples", "20000"];
 pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     let folder = workspace.target().join("bench-report");
     let json = folder.join("report.json");
+    let counted = folder.join("instructions.json");
     if args.render {
-        return write(&Report::read(&json)?, &folder);
+        return write(&Report::read(&json)?, instructions::kept(&counted)?.as_ref(), &folder);
+    }
+
+    if args.instructions {
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let counts = instructions::run(&args.operations, &counted, workspace)?;
+        println!("{} counts\n  {}", counts.measurements.len(), counted.display());
+        return Ok(());
     }
 
     let programs = operations::programs(workspace);
@@ -85,7 +103,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
 
     let report = Report { machine, measurements };
     std::fs::write(&json, serde_json::to_string_pretty(&report)? + "\n").with_context(|| json.display().to_string())?;
-    write(&report, &folder)
+    write(&report, instructions::kept(&counted)?.as_ref(), &folder)
 }
 
 fn selected(args: &Args, workspace: &Workspace, programs: &[String]) -> Result<Command> {
@@ -105,8 +123,8 @@ fn selected(args: &Args, workspace: &Workspace, programs: &[String]) -> Result<C
     Ok(command)
 }
 
-fn write(report: &Report, folder: &Path) -> Result<()> {
-    for (name, text) in [("report.md", table::markdown(report)), ("report.html", page::page(report))] {
+fn write(report: &Report, counts: Option<&Counts>, folder: &Path) -> Result<()> {
+    for (name, text) in [("report.md", table::markdown(report, counts)), ("report.html", page::page(report, counts))] {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }

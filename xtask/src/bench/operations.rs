@@ -12,7 +12,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Bench programs that count instructions under valgrind: no criterion in them, and no times.
-const INSTRUCTION_COUNTS: &str = "instructions";
+pub const INSTRUCTION_COUNTS: &str = "instructions";
 
 /// The criterion programs of the benches package.
 pub fn programs(workspace: &Workspace) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::chart::{self, Palette, escape};
+use super::instructions::Counts;
 use super::report::{Cell, Machine, Operation, Report};
 use super::table;
 
@@ -12,7 +13,7 @@ const STYLE: &str = include_str!("page.css");
 const PANELS: usize = 4;
 
 /// The whole page.
-pub fn page(report: &Report) -> String {
+pub fn page(report: &Report, counts: Option<&Counts>) -> String {
     let palette = Palette::of(report);
     let operations = report.operations();
     let mut html = String::new();
@@ -24,14 +25,32 @@ pub fn page(report: &Report) -> String {
          <h1>StudioML Envelope benches</h1>\n"
     );
     html.push_str(&head(&report.machine));
-    html.push_str(&navigation(&operations));
+    html.push_str(&navigation(&operations, counts.is_some()));
     html.push_str(&at_a_glance(report, &palette));
     html.push_str("<main>\n");
     for operation in &operations {
         html.push_str(&section(operation, &palette));
     }
-    html.push_str("</main>\n</body>\n</html>\n");
+    html.push_str("</main>\n");
+    html.push_str(&counts.map(instructions).unwrap_or_default());
+    html.push_str("</body>\n</html>\n");
     html
+}
+
+fn instructions(counts: &Counts) -> String {
+    let rows: Vec<String> = table::count_rows(counts)
+        .into_iter()
+        .map(|row| {
+            let is_floor = row.iter().any(|value| value.starts_with("floor: "));
+            table_row(&row, &table::COUNT_COLUMNS, is_floor)
+        })
+        .collect();
+    format!(
+        "<section class='wide' id='instructions'>\n<h2>Instructions</h2>\n<p>{}</p>\n\
+         <details><summary>every count</summary><div class='scroll'>{}</div></details>\n</section>\n",
+        escape(&table::count_caption(counts)),
+        table_of(&table::COUNT_COLUMNS, &rows)
+    )
 }
 
 fn head(machine: &Machine) -> String {
@@ -43,12 +62,13 @@ fn head(machine: &Machine) -> String {
     list
 }
 
-fn navigation(operations: &[Operation<'_>]) -> String {
+fn navigation(operations: &[Operation<'_>], counted: bool) -> String {
     let links = operations.iter().map(|operation| {
         let name = escape(operation.name);
         format!("<a href='#{name}'>{name}</a>\n")
     });
-    format!("<nav>\n{}</nav>\n", links.collect::<String>())
+    let counts = if counted { "<a href='#instructions'>instructions</a>\n" } else { "" };
+    format!("<nav>\n{}{counts}</nav>\n", links.collect::<String>())
 }
 
 fn at_a_glance(report: &Report, palette: &Palette) -> String {
@@ -109,20 +129,21 @@ fn panels<'a, 'b>(cells: &'b [Cell<'a>]) -> Vec<&'b Cell<'a>> {
 }
 
 fn numbers(operation: &Operation<'_>) -> String {
-    let mut html = String::from("<table><thead><tr>");
-    for (title, class) in table::COLUMNS {
-        let _ = write!(html, "<th class='{class}'>{title}</th>");
-    }
-    html.push_str("</tr></thead><tbody>\n");
-    for row in table::rows(operation) {
-        html.push_str(if row.is_floor { "<tr class='floor'>" } else { "<tr>" });
-        for (value, (_, class)) in row.values.iter().zip(table::COLUMNS) {
-            let _ = write!(html, "<td class='{class}'>{}</td>", escape(value));
-        }
-        html.push_str("</tr>\n");
-    }
-    html.push_str("</tbody></table>");
-    html
+    let rows: Vec<String> =
+        table::rows(operation).iter().map(|row| table_row(&row.values, &table::COLUMNS, row.is_floor)).collect();
+    table_of(&table::COLUMNS, &rows)
+}
+
+fn table_of(columns: &[(&str, &str)], rows: &[String]) -> String {
+    let titles: String = columns.iter().map(|(title, class)| format!("<th class='{class}'>{title}</th>")).collect();
+    format!("<table><thead><tr>{titles}</tr></thead><tbody>\n{}</tbody></table>", rows.concat())
+}
+
+fn table_row(values: &[String], columns: &[(&str, &str)], is_floor: bool) -> String {
+    let cells = values.iter().zip(columns);
+    let cells: String =
+        cells.map(|(value, (_, class))| format!("<td class='{class}'>{}</td>", escape(value))).collect();
+    format!("<tr{}>{cells}</tr>\n", if is_floor { " class='floor'" } else { "" })
 }
 
 #[cfg(test)]
@@ -138,7 +159,7 @@ mod tests {
             measurements.push(measurement("open", Some(size), "floor: aws-lc-rs bare", time));
         }
         measurements.push(measurement("agree", None, "ring", 55e3));
-        page(&Report { machine: Machine { cpu: "A <CPU>".to_owned(), ..Machine::default() }, measurements })
+        page(&Report { machine: Machine { cpu: "A <CPU>".to_owned(), ..Machine::default() }, measurements }, None)
     }
 
     #[test]

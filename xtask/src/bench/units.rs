@@ -29,6 +29,19 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// `1 234 567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push('\u{a0}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 /// `+2.1 %` over a floor or over an older run, `3.4×` where a percentage stops saying anything.
 pub fn over(ratio: f64) -> String {
     if ratio >= 2.0 { format!("{}×", digits(ratio)) } else { format!("{:+.1} %", (ratio - 1.0) * 100.0) }
@@ -76,6 +89,14 @@ mod tests {
         assert_eq!(
             ["1.00 ms", "10.0 GB/s", "100 µs", "1.50 s", "1.05", "1.00"].map(round),
             ["1 ms", "10 GB/s", "100 µs", "1.5 s", "1.05", "1"]
+        );
+    }
+
+    #[test]
+    fn long_numbers_are_grouped() {
+        assert_eq!(
+            [0, 12, 123, 1234, 1_234_567].map(thousands),
+            ["0", "12", "123", "1\u{a0}234", "1\u{a0}234\u{a0}567"]
         );
     }
 
