@@ -4,11 +4,12 @@
 mod parties;
 
 use parties::{
-    PROVIDER, envelope, identities, other_signer, p256_signer, public, replaced, shaped, signed, signer, trusted,
+    PROVIDER, envelope, identities, other_signer, p256_signer, public, recipient, replaced, shaped, signed, signer,
+    trusted,
 };
 use studioml_envelope_core::{
     DEFAULT_MAX_PLAINTEXT, Fingerprint, FingerprintClaim, FingerprintForm, FingerprintPolicy, Message, MessageError,
-    PayloadError, Policy, RequestError, VerifyError,
+    PayloadError, Policy, RequestError, UnauthenticatedHeaders, VerifyError, seal_envelope,
 };
 
 const REQUEST: &[u8] = br#"{"experiment": {"time_added": 1.5}, "config": {}}"#;
@@ -315,6 +316,24 @@ fn members_are_emitted_as_they_came() {
         shaped()
     );
     assert_eq!(emitted.map(|json| String::from_utf8(json).unwrap()), Ok(expected));
+}
+
+/// What a scheduler looks at stands in the envelope as the Request has it.
+#[test]
+fn headers_are_written_before_the_payload_in_the_order_of_clients() {
+    let request =
+        br#"{"experiment":{"status":"waiting","pythonver":"3.8","time_added":1.50,"resources_needed":{"cpus":1}},
+        "config":{"experimentLifetime":"30m"}}"#;
+    let headers = UnauthenticatedHeaders::from_request(request).unwrap();
+    let json =
+        seal_envelope(&PROVIDER, &*recipient(), Some(&*signer()), &headers, request, DEFAULT_MAX_PLAINTEXT).unwrap();
+    let text = String::from_utf8(json.clone()).unwrap();
+    let expected = r#"{"message":{"experiment":{"status":"waiting","pythonver":"3.8"},"time_added":1.50,"experiment_lifetime":"30m","resources_needed":{"cpus":1},"payload":""#;
+    assert!(text.starts_with(expected), "{}", text.get(..expected.len()).unwrap_or(&text));
+    let mut json = json;
+    let message = Message::parse(&mut json, DEFAULT_MAX_PLAINTEXT).unwrap();
+    assert_eq!(message.unauthenticated_headers().status().as_deref(), Some("waiting"));
+    assert_eq!(message.unauthenticated_headers().disagreements(request), Ok(Vec::new()));
 }
 
 /// Python reads infinity, Go refuses: two parsers, two messages.

@@ -257,6 +257,20 @@ fn bad_base64_in_a_later_piece_is_named_by_its_place_in_the_field() {
     }
 }
 
+/// Padding ends a field. The decoder takes it at the end of each of its pieces, where a lax reader would go on behind it.
+#[test]
+fn padding_at_the_end_of_a_piece_is_refused_where_it_stands() {
+    let good = sealed(&vec![0; 100_000]);
+    for (group, offset) in [("AAA=", 16_383), ("AA==", 16_383), ("AAA=", 32_767)] {
+        let mut text = good.clone();
+        text[685 + offset - 3..685 + offset + 1].copy_from_slice(group.as_bytes());
+        let payload = Payload::parse(&mut text, DEFAULT_MAX_PLAINTEXT).unwrap();
+        let opened = payload.open_unauthenticated(&PROVIDER, &identities()).map(|_| ());
+        let expected = PayloadError::Base64 { field: "box", offset };
+        assert_eq!(opened, Err(OpenError::Payload(expected)), "{group} at {offset}");
+    }
+}
+
 #[test]
 fn a_payload_without_a_line_end_is_what_a_file_holds() {
     let text = sealed(b"plaintext");

@@ -232,6 +232,38 @@ fn a_signature_of_any_length_is_refused_without_being_decoded() {
     }
 }
 
+/// The longest encoding there is has 101 bytes; what is longer is told by its length, whatever it begins with.
+#[test]
+fn the_longest_ecdsa_encoding_is_read_and_no_longer_one() {
+    let key = ecdsa().1;
+    let (high, padded) = ([0x91; 32], [&[0][..], &[0x91; 32]].concat());
+    let wire = ssh("ecdsa-sha2-nistp256", &[string(&padded), string(&padded)].concat());
+    assert_eq!(wire.len(), 101);
+    let expected = Signature::P256(P256Signature::from_bytes(&[high, high].concat()).unwrap());
+    assert_eq!(decode(&wire, &key), Ok(expected));
+    for first in [0, 0x30, 0x31] {
+        let mut longest = vec![first; 101];
+        assert!(!matches!(decode(&longest, &key), Err(SignatureError::Length { .. })), "{first}");
+        for more in 1..10 {
+            longest.push(first);
+            let expected = Err(SignatureError::Length { algorithm: ECDSA, found: 101 + more });
+            assert_eq!(decode(&longest, &key), expected, "{first}");
+        }
+    }
+}
+
+/// A text of 256 characters is the longest that is decoded.
+#[test]
+fn the_longest_text_that_is_decoded_has_256_characters() {
+    let key = ed25519().1;
+    let length = |text: &str| Signature::from_base64(text, &key);
+    assert_eq!(length(&"A".repeat(256)), Err(SignatureError::Length { algorithm: ED25519, found: 192 }));
+    assert_eq!(length(&"!".repeat(256)), Err(SignatureError::Base64));
+    for (text, found) in [("!".repeat(260), 195), ("!".repeat(259) + "=", 194), ("!".repeat(258) + "==", 193)] {
+        assert_eq!(length(&text), Err(SignatureError::Length { algorithm: ED25519, found }));
+    }
+}
+
 #[test]
 fn the_key_decides_the_algorithm() {
     let ((raw, ed25519_key), (scalars, p256_key)) = (ed25519(), ecdsa());
