@@ -13,8 +13,8 @@ use crate::workspace::Workspace;
 
 /// Build the program for release, auditable, with its bill of materials, man page, completions and checksums
 ///
-/// Writes `target/dist/<name>-<version>-<target>/` and a .tar.gz of it, which is the same
-/// for the same commit and toolchain, and SHA256SUMS.
+/// Writes `target/dist/<name>-<version>-<target>/`, a .tar.gz of it and SHA256SUMS. The same
+/// files pack to the same archive, whoever packs them and when.
 ///
 /// Example: cargo xtask dist
 #[derive(clap::Args)]

@@ -67,7 +67,22 @@ pub fn check(workspace: &Workspace) -> Result<Sources> {
         let count = if in_kernels { &mut kernels } else { &mut elsewhere };
         count.add_file(unsafe_in(stream));
     }
+    violations.extend(uncounted(stated_blocks(workspace), kernels.blocks));
     Ok(Sources { violations, kernels, elsewhere })
+}
+
+/// The number of `unsafe` blocks that the kernels' manifest states: a new one shows in review as a changed number.
+fn stated_blocks(workspace: &Workspace) -> u64 {
+    let kernels = workspace.members().find(|package| package.name.as_str() == plan::UNSAFE_ROOM);
+    let stated = kernels.and_then(|package| package.metadata.get("layers")?.get("unsafe-blocks")?.as_u64());
+    stated.unwrap_or_default()
+}
+
+fn uncounted(stated: u64, found: usize) -> Option<Violation> {
+    (u64::try_from(found) != Ok(stated)).then(|| {
+        let what = format!("holds {found} unsafe blocks and [package.metadata.layers] unsafe-blocks says {stated}");
+        Violation::new(plan::UNSAFE_ROOM, what)
+    })
 }
 
 /// Crate roots that could compile `unsafe` and must not. Tests and benches may need it, for an allocator that counts.
@@ -207,6 +222,16 @@ mod tests {
              fn h() { let _ = \"unsafe { }\"; if x { unsafe { g() } } }",
         );
         assert_eq!(unsafe_in(file), Unsafe { blocks: 2, items: 2, files: 0 });
+    }
+
+    #[test]
+    fn a_new_unsafe_block_wants_its_number() {
+        assert_eq!(uncounted(3, 3), None);
+        let violation = uncounted(3, 4).unwrap().to_string();
+        assert_eq!(
+            violation,
+            "studioml-envelope-simd: holds 4 unsafe blocks and [package.metadata.layers] unsafe-blocks says 3"
+        );
     }
 
     #[test]
