@@ -8,13 +8,16 @@
 mod bench;
 mod bench_compare;
 mod checksum;
+mod coverage;
 mod dist;
 mod features;
 mod fuzz;
 mod fuzz_seeds;
 mod layers;
 mod msrv;
+mod mutants;
 mod process;
+mod semver;
 mod test;
 mod tool;
 mod vectors;
@@ -41,6 +44,9 @@ enum Verb {
     Layers(layers::Args),
     Features(features::Args),
     Msrv(msrv::Args),
+    Semver(semver::Args),
+    Coverage(coverage::Args),
+    Mutants(mutants::Args),
     Vectors(vectors::Args),
     Fuzz(fuzz::Args),
     FuzzSeeds(fuzz_seeds::Args),
@@ -67,6 +73,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Layers(args) => layers::run(&args, &workspace)?,
         Verb::Features(args) => features::run(&args, &workspace)?,
         Verb::Msrv(args) => msrv::run(&args, &workspace)?,
+        Verb::Semver(args) => semver::run(&args, &workspace)?,
+        Verb::Coverage(args) => coverage::run(&args, &workspace)?,
+        Verb::Mutants(args) => return mutants::run(&args, &workspace),
         Verb::Vectors(args) => vectors::run(&args, &workspace)?,
         Verb::Fuzz(args) => fuzz::run(&args, &workspace)?,
         Verb::FuzzSeeds(args) => fuzz_seeds::run(&args, &workspace)?,

@@ -39,6 +39,12 @@ pub enum Tool {
     Sbom,
     /// What `cargo xtask bench --instructions` runs the benches under; the version of the library in Cargo.toml
     Gungraun,
+    /// Small changes that a test must notice
+    Mutants,
+    /// Lines and branches that tests reach
+    LlvmCov,
+    /// The public API beside an earlier one
+    SemverChecks,
 }
 
 impl Tool {
@@ -49,6 +55,9 @@ impl Tool {
             Self::Auditable => "cargo-auditable",
             Self::Sbom => "cargo-sbom",
             Self::Gungraun => "gungraun-runner",
+            Self::Mutants => "cargo-mutants",
+            Self::LlvmCov => "cargo-llvm-cov",
+            Self::SemverChecks => "cargo-semver-checks",
         }
     }
 
@@ -59,6 +68,9 @@ impl Tool {
             Self::Auditable => "0.7.7",
             Self::Sbom => "0.10.0",
             Self::Gungraun => "0.20.0",
+            Self::Mutants => "27.1.0",
+            Self::LlvmCov => "0.9.1",
+            Self::SemverChecks => "0.51.0",
         }
     }
 }

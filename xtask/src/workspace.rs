@@ -27,6 +27,11 @@ impl Workspace {
         self.metadata.target_directory.as_std_path()
     }
 
+    /// What `[workspace.metadata]` says under a name.
+    pub fn stated(&self, name: &str) -> Option<&serde_json::Value> {
+        self.metadata.workspace_metadata.get(name)
+    }
+
     /// The packages of the workspace.
     pub fn members(&self) -> impl Iterator<Item = &Package> {
         self.metadata.packages.iter()
