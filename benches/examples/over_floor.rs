@@ -6,6 +6,7 @@
 //! names of operations and of providers, and sizes in bytes.
 //!
 //! Example: `cargo run --release -p studioml-envelope-benches --example over_floor -- open seal rustcrypto 4096`
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a measurement whose ground is missing stops at once")]
 
 use std::hint::black_box;
