@@ -3,6 +3,7 @@
 //! Reads `cargo metadata`, the manifests and the sources; imports nothing of the workspace, so that it reports on a tree
 //! that does not compile.
 
+mod audits;
 mod imports;
 mod manifests;
 pub mod plan;
@@ -14,7 +15,7 @@ use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 
-/// Check that the tree follows the plan: who imports whom, names, manifests, unsafe code.
+/// Check that the tree follows the plan: who imports whom, names, manifests, audits, unsafe code.
 ///
 /// Example: cargo xtask layers
 #[derive(clap::Args)]
@@ -43,6 +44,7 @@ impl fmt::Display for Violation {
 pub fn run(_args: &Args, workspace: &Workspace) -> Result<()> {
     let mut violations = imports::check(workspace);
     violations.extend(manifests::check(workspace)?);
+    violations.extend(audits::check(workspace)?);
     let sources = sources::check(workspace)?;
     violations.extend(sources.violations);
 
