@@ -12,8 +12,8 @@
 )]
 
 pub mod bare;
+pub mod channel;
 pub mod floor;
-#[cfg(feature = "peers")]
 pub mod peer;
 
 use std::hint::black_box;

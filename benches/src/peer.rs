@@ -6,7 +6,6 @@
 //! are is said by two variables that `cargo xtask bench` sets: [`PYTHON`] and [`GO_RUNNER`].
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -20,6 +19,21 @@ pub const GO_RUNNER: &str = "STUDIOML_BENCH_GO_RUNNER";
 
 const PYTHON_CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/python_client.py");
 
+const SEED_PEER: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/studioml-envelope-channel/tests/python/seed_peer.py");
+
+/// Measures the seed's own client and server over loopback TCP, a process each. Without a Python that is said on stderr.
+pub fn bench_seed_handshakes(group: &mut BenchmarkGroup<'_, WallTime>, operation: &str) {
+    let Some(python) = std::env::var_os(PYTHON) else {
+        eprintln!("{operation}: {PYTHON} names no program, its peer is not measured");
+        return;
+    };
+    let mut command = Command::new(python);
+    command.args([SEED_PEER, "handshakes"]);
+    let mut peer = Peer::start(command);
+    group.bench_function(peer.name.clone(), |bench| bench.iter_custom(|iterations| peer.run(iterations)));
+}
+
 /// Measures the deployed programs on messages of `size` bytes. One that is not there is named on stderr and left out.
 pub fn bench_deployed(group: &mut BenchmarkGroup<'_, WallTime>, operation: &str, size: usize) {
     let python = std::env::var_os(PYTHON).map(|python| {
@@ -32,8 +46,9 @@ pub fn bench_deployed(group: &mut BenchmarkGroup<'_, WallTime>, operation: &str,
     let files = Files::write(size);
     for (variable, command) in [(PYTHON, python), (GO_RUNNER, go_runner)] {
         match command {
-            Some(command) => {
-                let mut peer = Peer::start(command, operation, files.0.path());
+            Some(mut command) => {
+                command.arg(operation).args(["key", "plaintext", "message"].map(|name| files.0.path().join(name)));
+                let mut peer = Peer::start(command);
                 group.bench_function(BenchmarkId::new(&peer.name, size), |bench| {
                     bench.iter_custom(|iterations| peer.run(iterations));
                 });
@@ -69,8 +84,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn start(mut command: Command, operation: &str, files: &Path) -> Self {
-        command.arg(operation).args(["key", "plaintext", "message"].map(|name| files.join(name)));
+    fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (questions, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut peer = Self { name: String::new(), child, questions, answers };

@@ -11,6 +11,9 @@ use crate::layers::plan;
 use crate::process;
 use crate::workspace::Workspace;
 
+/// Bench programs that measure memory: no criterion in them, and no times.
+const MEMORY: &str = "memory";
+
 /// Bench programs that count instructions under valgrind: no criterion in them, and no times.
 pub const INSTRUCTION_COUNTS: &str = "instructions";
 
@@ -20,7 +23,7 @@ pub fn programs(workspace: &Workspace) -> Vec<String> {
     let targets = benches.flat_map(|package| &package.targets);
     let benches = targets.filter(|target| target.kind.contains(&TargetKind::Bench));
     let names = benches.map(|target| target.name.clone());
-    names.filter(|name| !name.starts_with(INSTRUCTION_COUNTS)).collect()
+    names.filter(|name| ![INSTRUCTION_COUNTS, MEMORY].iter().any(|other| name.starts_with(other))).collect()
 }
 
 /// What the bench programs are built with: libraries that serve no slot, to be measured beside those that do.

@@ -104,6 +104,8 @@ async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
         }
         None => None,
     };
+    allow_many_connections();
+    let stopped = stopped()?; // who has read the address may send the signal
     print_line(&format!("listening on {address}"))?;
 
     if let Some(allow) = serving.allow {
@@ -124,7 +126,7 @@ async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
             receipt
         }
     };
-    let report = serving.server.with_observer(log_event).serve(listener, handler, stopped()).await;
+    let report = serving.server.with_observer(log_event).serve(listener, handler, stopped).await;
     print_line(&format!("stopped: {} messages accepted, {} refused", report.messages_accepted, report.messages_refused))
 }
 
@@ -179,16 +181,26 @@ fn log_event(event: &ServerEvent<'_>) {
     }
 }
 
-/// Resolves on SIGTERM or Ctrl-C.
-pub async fn stopped() {
+/// Resolves on SIGTERM or Ctrl-C. Both are listened for from the call on, not from the first wait.
+fn stopped() -> Outcome<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
+    let listen = |kind| signal(kind).map_err(|error| Failure::io(format!("starting: {error}")));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
             _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Shells start programs with 1024 descriptors and let them ask for more, which a server with so many clients has to.
+fn allow_many_connections() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // where even that is refused the server goes on with fewer
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Sends each message and prints its receipt. Succeeds only if every one was accepted.
