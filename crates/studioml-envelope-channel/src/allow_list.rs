@@ -266,8 +266,14 @@ mod tests {
         let watcher = tokio::spawn(Arc::clone(&list).watch(Duration::from_millis(1), move |list, outcome| {
             into.lock().unwrap().push(outcome.map(|()| list.len()).map_err(ToString::to_string));
         }));
+        // whole, as an editor does it: a look between emptying and writing would report the empty file
+        let replace = |content: &str| {
+            let new = path.with_extension("new");
+            std::fs::write(&new, content).unwrap();
+            std::fs::rename(&new, &path).unwrap();
+        };
         let wait_for = async |count: usize| {
-            tokio::time::timeout(Duration::from_secs(20), async {
+            tokio::time::timeout(Duration::from_secs(180), async {
                 while seen.lock().unwrap().len() < count {
                     tokio::task::yield_now().await;
                 }
@@ -275,11 +281,11 @@ mod tests {
             .await
             .unwrap();
         };
-        std::fs::write(&path, peer().fingerprint().to_string()).unwrap();
+        replace(&peer().fingerprint().to_string());
         wait_for(1).await;
-        std::fs::write(&path, "nonsense").unwrap();
+        replace("nonsense");
         wait_for(2).await;
-        std::fs::write(&path, "# empty").unwrap();
+        replace("# empty");
         wait_for(3).await;
         watcher.abort();
         let expected = [Ok(1), Err("list of peers: not a fingerprint in line 1".to_owned()), Ok(0)];
