@@ -89,7 +89,9 @@ pub enum Verb {
     /// Take sealed requests from one side, verify and open them, and publish them in clear on the other; seal the reports.
     Gateway(Gateway),
     /// Print a completion script for a shell.
-    #[command(after_help = "Example:\n  studioml-envelope completions bash > /etc/bash_completion.d/studioml-envelope")]
+    #[command(
+        after_help = "Example:\n  studioml-envelope completions bash \\\n      > /etc/bash_completion.d/studioml-envelope"
+    )]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -104,7 +106,7 @@ pub enum Verb {
 pub enum Keygen {
     /// Make an RSA key pair for message encryption: NAME.pem and NAME.pub.pem.
     #[command(
-        after_help = "Example:\n  studioml-envelope keygen encryption -o studioml_message --passphrase-file secret_phrase"
+        after_help = "Example:\n  studioml-envelope keygen encryption -o studioml_message \\\n      --passphrase-file secret_phrase"
     )]
     Encryption {
         /// Name of the files to write.
@@ -187,7 +189,7 @@ pub enum Keys {
     },
     /// Write a key file in another format.
     #[command(
-        after_help = "Example:\n  studioml-envelope keys convert studioml_message.pem --to legacy-pem -o runner.pem"
+        after_help = "Example:\n  studioml-envelope keys convert studioml_message.pem --to legacy-pem \\\n      -o runner.pem"
     )]
     Convert {
         /// Key file to read.
@@ -246,8 +248,8 @@ pub enum KeyFormat {
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("for_whom").required(true).multiple(true).args(["recipient", "config"])),
-    after_help = "Examples:\n  studioml-envelope seal --recipient studioml_message.pub.pem --sign studioml_signing request.json -o message.json\n  \
-                  studioml-envelope seal --recipient report.pub.pem report.json -o report.payload"
+    after_help = "Examples:\n  studioml-envelope seal --recipient studioml_message.pub.pem \\\n      --sign studioml_signing request.json -o message.json\n  \
+                  studioml-envelope seal --recipient report.pub.pem report.json \\\n      -o report.payload"
 )]
 pub struct Seal {
     /// The recipient's RSA public key file.
@@ -266,7 +268,7 @@ pub struct Seal {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Pass the Request through in clear where the configuration names no `public_key_path`.
-    #[arg(long, requires = "config")]
+    #[arg(long, requires = "config", conflicts_with_all = ["recipient", "sign", "envelope", "unsigned"])]
     pub clear_text: bool,
     /// Input and output.
     #[command(flatten)]
@@ -333,7 +335,7 @@ pub enum FingerprintRule {
 #[command(
     group(ArgGroup::new("whose").required(true).args(["signer", "signing_keys"])),
     after_help = "Examples:\n  studioml-envelope verify --signer studioml_signing.pub message.json\n  \
-                  studioml-envelope verify --signing-keys /runner/certs/queues/signing --queue rmq_cpu_1 message.json"
+                  studioml-envelope verify --signing-keys /runner/certs/queues/signing \\\n      --queue rmq_cpu_1 message.json"
 )]
 pub struct Verify {
     /// Whose signatures count.
@@ -349,7 +351,7 @@ pub struct Verify {
 #[command(
     group(ArgGroup::new("with").required(true).args(["key", "secrets"])),
     group(ArgGroup::new("whose").required(true).args(["signer", "signing_keys", "unverified"])),
-    after_help = "Examples:\n  studioml-envelope open --key studioml_message.pem --signer studioml_signing.pub message.json -o request.json\n  \
+    after_help = "Examples:\n  studioml-envelope open --key studioml_message.pem \\\n      --signer studioml_signing.pub message.json -o opened.json\n  \
                   studioml-envelope open --key report.pem --unverified report.payload"
 )]
 pub struct Open {
@@ -392,7 +394,7 @@ pub struct Demo {
 pub enum Kubernetes {
     /// Secrets for the encryption key pair and its passphrase, in two objects so that RBAC can split them.
     #[command(
-        after_help = "Example:\n  studioml-envelope kubernetes secrets --private studioml_message.pem --public studioml_message.pub.pem --passphrase-file secret_phrase | kubectl apply -f -"
+        after_help = "Example:\n  studioml-envelope kubernetes secrets --private studioml_message.pem \\\n      --public studioml_message.pub.pem --passphrase-file secret_phrase |\n      kubectl apply -f -"
     )]
     Secrets {
         /// Private RSA key file.
@@ -407,7 +409,7 @@ pub enum Kubernetes {
     },
     /// A secret with one signing or report public key per queue-name prefix.
     #[command(
-        after_help = "Example:\n  studioml-envelope kubernetes signing --key rmq_cpu_=studioml_signing.pub | kubectl apply -f -"
+        after_help = "Example:\n  studioml-envelope kubernetes signing --key rmq_cpu_=studioml_signing.pub |\n      kubectl apply -f -"
     )]
     Signing {
         /// PREFIX=FILE, once for each prefix.
@@ -478,7 +480,7 @@ pub enum Channel {
     },
     /// Take messages from clients, until SIGTERM.
     #[command(
-        after_help = "Example:\n  studioml-envelope channel serve --listen 127.0.0.1:7100 --key server --allow clients --to queues/rmq_cpu_1"
+        after_help = "Example:\n  studioml-envelope channel serve --listen 127.0.0.1:7100 --key server \\\n      --allow clients --to queues/rmq_cpu_1"
     )]
     Serve {
         /// Address and port to listen on.
@@ -499,7 +501,7 @@ pub enum Channel {
     },
     /// Send messages and print their receipts. Exit 0 only if every one was accepted.
     #[command(
-        after_help = "Example:\n  studioml-envelope channel send --connect 127.0.0.1:7100 --key client --peer SHA256:… message.json"
+        after_help = "Example:\n  studioml-envelope channel send --connect 127.0.0.1:7100 --key client \\\n      --peer SHA256:… message.json"
     )]
     Send {
         /// Address and port of the server.

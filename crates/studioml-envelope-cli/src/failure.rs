@@ -50,6 +50,16 @@ impl Failure {
         Self::new(Exit::Io, cause)
     }
 
+    /// Exit 4, without a word: whoever read the output has seen enough of it, as `head` does.
+    pub fn reader_gone() -> Self {
+        Self::io("")
+    }
+
+    /// Whether there is something to say on standard error.
+    pub fn is_said(&self) -> bool {
+        !self.cause.is_empty()
+    }
+
     /// Adds what the user can do about it, with the real name of the flag.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {

@@ -75,7 +75,10 @@ pub fn write_output(path: Option<&Path>, bytes: &[u8], contents: Contents, force
         _ => {
             let mut stdout = io::stdout().lock();
             let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-            written.map_err(|error| Failure::io(format!("standard output: {error}")))
+            written.map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => Failure::reader_gone(),
+                _ => Failure::io(format!("standard output: {error}")),
+            })
         }
     }
 }

@@ -29,7 +29,9 @@ fn main() -> ExitCode {
     match opened.and_then(|()| verbs::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            if failure.is_said() {
+                eprintln!("{failure}");
+            }
             ExitCode::from(failure.exit as u8)
         }
     }

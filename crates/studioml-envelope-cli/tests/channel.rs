@@ -6,6 +6,7 @@ mod support;
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use support::{Place, Ran};
@@ -88,10 +89,33 @@ fn envelopes_arrive_in_the_directory_queue_and_get_receipts() {
 }
 
 #[test]
+fn a_client_taken_off_the_list_is_let_in_no_more() {
+    let place = place();
+    let served = Served::start(&place, "--key server --allow clients");
+    let peer = fingerprint(&place, "server");
+    let send = format!("channel send --connect {} --peer {peer} --key client", served.address);
+    let sent = place.run_with(&send, &place.read("message.json")).exits(0).stdout_text();
+    assert_eq!(sent, "standard input: accepted\n");
+
+    place.write("clients", "# nobody\n");
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while place.run(&format!("{send} message.json")).exit == 0 {
+        assert!(Instant::now() < deadline, "the list is not read again");
+    }
+    place.run(&format!("{send} message.json")).exits(4);
+    served.stop(&place);
+}
+
+#[test]
 fn the_seeds_exchange_needs_a_word() {
     let place = place();
     place.run("channel serve --listen 127.0.0.1:0 --mode seed").exits(2).says("--unauthenticated");
     place.run("channel serve --listen 127.0.0.1:0 --key server").exits(2).says("--allow");
+    place.run("channel serve --listen 127.0.0.1:0 --key server --allow no-such-file").exits(4);
+    place
+        .run("channel serve --listen 127.0.0.1:0 --key server --allow request.json")
+        .exits(3)
+        .says("not a fingerprint");
     let served = Served::start(&place, "--mode seed --unauthenticated");
     let send = format!("channel send --connect {} --mode seed", served.address);
     place.run(&format!("{send} message.json")).exits(2).says("--unauthenticated");

@@ -184,9 +184,18 @@ fn keys_convert_between_formats() {
         let expected = std::fs::read(support::vectors().join("keyfiles").join(file)).unwrap();
         assert_eq!(place.read(format), expected);
     }
+    let line = place.run("keys convert rsa --to ssh-pub -o - --passphrase-file old").exits(0).stdout_text();
+    let expected = std::fs::read_to_string(support::vectors().join("keyfiles/rsa.ssh-line")).unwrap();
+    assert!(line.starts_with("ssh-rsa ") && expected.starts_with(line.trim_end()), "{line}");
+    assert!(!place.file("-").exists(), "a dash is standard output");
+    place.copy_vector("keyfiles/ed25519.openssh", "ed25519");
+    place.run("keys convert ed25519 --to legacy-pem -o none").exits(3).says("ed25519: a key of kind Ed25519");
+    place.run("keys convert ed25519 --to pkcs1-pub -o none").exits(3).says("ed25519: a key of kind Ed25519");
     place.run("keys convert rsa --to pkcs8 -o plain --passphrase-file old").exits(4).says("--force");
     place.run("keys convert rsa --to pkcs8 -o wrong --passphrase-file new").exits(3).says("wrong passphrase");
     assert!(!place.file("wrong").exists());
+    let shown = place.run("keys show same").exits(0).stdout_text();
+    assert!(shown.contains("private key; the encryption hides of which kind\n"), "{shown}");
     let shown = place.run("keys show rsa").exits(0).stdout_text();
     assert!(shown.contains("aes256-ctr, bcrypt with"), "{shown}");
 }

@@ -55,6 +55,11 @@ fn a_client_configuration_names_the_keys() {
 
     place.write("bare.yaml", "verbose: debug\n");
     place.run("seal --config bare.yaml request.json").exits(1).says("--clear-text");
+    place.run("seal --config no-such-file request.json").exits(4);
+    // what cannot be had together is not silently left out
+    for wanted in ["--sign keys/signing", "--recipient keys/message.pub.pem", "--envelope", "--unsigned"] {
+        place.run(&format!("seal --config bare.yaml --clear-text {wanted} request.json")).exits(2);
+    }
     let clear = place.run("seal --config bare.yaml --clear-text request.json").exits(0);
     assert_eq!(clear.stdout, place.read("request.json"));
     assert!(clear.stderr.contains("clear text"));

@@ -185,6 +185,27 @@ fn the_command_line_is_held_to_its_rules() {
 }
 
 #[test]
+fn a_hint_fits_what_was_given() {
+    let place = place();
+    let hint = "--signature B64";
+    place.run("seal --recipient message.pub.pem request.json -o payload").exits(0);
+    place.run(&format!("{OPEN} payload")).exits(3).says(hint);
+    let refused = place.run(&format!("{OPEN} request.json")).exits(3).says("not an envelope");
+    assert!(!refused.stderr.contains(hint), "a Request is no payload: {}", refused.stderr);
+}
+
+/// As `head` does. Whoever asked for the rest sees it from the exit code.
+#[test]
+fn a_reader_that_goes_away_is_no_news() {
+    let place = place();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_studioml-envelope"));
+    let output = command.arg("backends").current_dir(place.path()).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(4), b"".as_slice()));
+}
+
+#[test]
 fn an_existing_file_is_written_over_only_with_force() {
     let place = place();
     place.write("out", "precious");

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use studioml_envelope::{Fingerprint, FingerprintForm, PrivateKey, Provider, PublicKey};
 use studioml_envelope_keys::{
-    Description, PrivateFormat, PublicFormat,
+    Description, KeyFileError, PrivateFormat, PublicFormat,
     directory::{DirectoryError, DirectoryKind, ReportKeys, Selection, SigningKeys, check_directory},
     encode_private, encode_public,
 };
@@ -13,7 +13,7 @@ use studioml_envelope_keys::{
 use crate::{
     args::{Global, KeyFormat, Keys},
     failure::{Failure, Outcome},
-    io::{Contents, check_output, print_line, write_file},
+    io::{Contents, check_output, name_of, print_line, write_output},
     load, secret_input,
     verbs::fingerprint::as_json,
 };
@@ -63,11 +63,14 @@ fn key_as_json(key: &Description, provider: &Provider) -> serde_json::Value {
 
 fn described(description: &Description) -> Vec<String> {
     let half = if description.is_private { "private" } else { "public" };
-    let kind = description.kind.unwrap_or("kind hidden by the encryption");
     let bits = description.public_key.as_ref().map(size_in_bits);
     let size = bits.map(|bits| format!(", {bits} bits")).unwrap_or_default();
+    let kind = match description.kind {
+        Some(kind) => format!("{kind} {half} key{size}"),
+        None => format!("{half} key; the encryption hides of which kind"),
+    };
     let mut lines = vec![
-        format!("{:<12} {kind} {half} key{size}", "kind"),
+        format!("{:<12} {kind}", "kind"),
         format!("{:<12} {}, {}", "format", description.format, description.encoding),
     ];
     if description.is_private {
@@ -117,8 +120,8 @@ fn convert(
     let keys = load::public_halves(file, global, provider)?;
     let comments = load::descriptions(file, provider)?.into_iter().map(|key| key.comment.unwrap_or_default());
     let encoded = keys.iter().zip(comments).map(|(key, comment)| encode_public(key, public_format, &comment));
-    let encoded = encoded.collect::<Result<Vec<_>, _>>().map_err(Failure::unusable)?.concat();
-    write_file(output, &encoded, Contents::Public, force)
+    let encoded = encoded.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(file, &error))?.concat();
+    write_output(Some(output), &encoded, Contents::Public, force)
 }
 
 fn convert_private(
@@ -138,8 +141,13 @@ fn convert_private(
     };
     let comment = read.key.description().comment.clone().unwrap_or_default();
     let key: PrivateKey = read.key.into_key();
-    let encoded = encode_private(&key, format, given.as_ref(), &comment, provider).map_err(Failure::unusable)?;
-    write_file(output, encoded.expose_secret(), Contents::Secret, force)
+    let encoded = encode_private(&key, format, given.as_ref(), &comment, provider);
+    let encoded = encoded.map_err(|error| unusable(file, &error))?;
+    write_output(Some(output), encoded.expose_secret(), Contents::Secret, force)
+}
+
+fn unusable(file: &Path, error: &KeyFileError) -> Failure {
+    Failure::unusable(format!("{}: {error}", name_of(Some(file))))
 }
 
 fn check(global: &Global, directory: &Path, provider: &Provider) -> Outcome {

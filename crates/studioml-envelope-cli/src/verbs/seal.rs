@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use studioml_envelope::{Provider, Sealer};
-use studioml_envelope_keys::client_config::ClientConfig;
+use studioml_envelope_keys::client_config::{ClientConfig, ConfigError};
 
 use crate::{
     args::{Global, Seal, Sign},
@@ -44,7 +44,10 @@ fn keys_of(seal: &Seal) -> Outcome<(Option<PathBuf>, Option<PathBuf>)> {
     let Some(path) = &seal.config else {
         return Ok((seal.recipient.clone(), seal.sign.clone()));
     };
-    let config = ClientConfig::read(path).map_err(|error| Failure::unusable(format!("{}: {error}", path.display())))?;
+    let config = ClientConfig::read(path).map_err(|error| {
+        let cause = format!("{}: {error}", path.display());
+        if matches!(error, ConfigError::Io(_)) { Failure::io(cause) } else { Failure::unusable(cause) }
+    })?;
     let recipient = seal.recipient.clone().or(config.public_key_path);
     if recipient.is_none() && !seal.clear_text {
         return Err(Failure::refused(format!("{}: public_key_path is not set", path.display()))

@@ -44,8 +44,10 @@ pub fn verify_input<'a>(
 ) -> Outcome<(Verified<'a>, Option<UnauthenticatedHeaders>)> {
     match signature {
         None => {
-            let message = Message::parse(input, max_plaintext).map_err(|error| {
-                Failure::unusable(error).hint("a bare payload string is verified with --signature B64")
+            let is_json = input.trim_ascii_start().starts_with(b"{");
+            let message = Message::parse(input, max_plaintext).map_err(|error| match is_json {
+                true => Failure::unusable(error),
+                false => Failure::unusable(error).hint("a bare payload string is verified with --signature B64"),
             })?;
             let headers = message.unauthenticated_headers().clone();
             let verified = verifier.verify(message).map_err(|error| refusal(&error))?;

@@ -9,7 +9,8 @@ use std::{
 
 use studioml_envelope::{Digest, Fingerprint, Message, MessageError, P256PrivateKey, Provider};
 use studioml_envelope_channel::{
-    AllowList, ChannelError, Connector, Origin, Peer, Pins, Receipt, Server, ServerEvent, SubmitError, noise::LocalKey,
+    AllowList, AllowListError, ChannelError, Connector, Origin, Peer, Pins, Receipt, Server, ServerEvent, SubmitError,
+    noise::LocalKey,
 };
 use tokio::net::TcpListener;
 
@@ -73,7 +74,10 @@ fn local_key(path: &Path, global: &Global, provider: &Provider) -> Outcome<Local
 }
 
 fn open_allow_list(path: &Path) -> Outcome<Arc<AllowList>> {
-    let list = AllowList::open(path).map_err(|error| Failure::unusable(format!("{}: {error}", path.display())))?;
+    let list = AllowList::open(path).map_err(|error| {
+        let cause = format!("{}: {error}", path.display());
+        if matches!(error, AllowListError::Io(_)) { Failure::io(cause) } else { Failure::unusable(cause) }
+    })?;
     if list.is_empty() {
         warn(format!("{}: no fingerprint in it, so nobody is let in", path.display()));
     }
