@@ -9,7 +9,8 @@ use parties::{
 };
 use studioml_envelope_core::{
     DEFAULT_MAX_PLAINTEXT, Fingerprint, FingerprintClaim, FingerprintForm, FingerprintPolicy, Message, MessageError,
-    PayloadError, Policy, RequestError, UnauthenticatedHeaders, VerifyError, seal_envelope,
+    Payload, PayloadError, Policy, RequestError, SignatureError, TrustedSigner, UnauthenticatedHeaders, VerifyError,
+    seal_envelope,
 };
 
 const REQUEST: &[u8] = br#"{"experiment": {"time_added": 1.5}, "config": {}}"#;
@@ -382,4 +383,43 @@ fn what_was_opened_is_wiped_when_it_is_dropped() {
     assert!(!format!("{opened:?}").contains("ZZZ"));
     drop(opened);
     assert!(!json.windows(8).any(|bytes| bytes == [0x5a; 8]), "the plaintext is still in the buffer");
+}
+
+/// From the text to the plaintext, each step hands out what it is of.
+#[test]
+fn every_state_hands_out_what_it_holds() {
+    let mut json = signed(&*signer(), REQUEST);
+    let held = trusted(&*signer());
+    assert_eq!(format!("{held:?}"), format!("TrustedSigner(Ed25519 {})", held.fingerprint()));
+    let message = Message::parse(&mut json, DEFAULT_MAX_PLAINTEXT).unwrap();
+    let claimed = message.claimed_fingerprint().map(str::to_owned);
+    assert_eq!(claimed, Some(held.fingerprint().to_string()));
+    let payload = message.payload().as_bytes().to_vec();
+    let verified = message.verify(&[held], &Policy::default()).unwrap();
+    assert_eq!(verified.payload(), payload);
+    let verification = verified.verification().clone();
+    let opened = verified.open(&PROVIDER, &identities()).unwrap();
+    assert_eq!(format!("{opened:?}"), format!("Opened({} bytes, {verification:?})", REQUEST.len()));
+    let request = opened.request().map(|request| format!("{request:?}"));
+    assert_eq!(request, Ok(format!("Request({} bytes)", REQUEST.len())));
+    assert_eq!(opened.into_plaintext(), REQUEST);
+}
+
+/// Of several keys' verdicts the one that says most: a signature that a key could read and refused.
+#[test]
+fn a_bad_signature_says_more_than_one_that_cannot_be_read() {
+    let mut json = signed(&*signer(), REQUEST);
+    let payload = Message::parse(&mut json, DEFAULT_MAX_PLAINTEXT).unwrap().into_payload_unverified();
+    let text = payload.as_bytes().to_vec();
+    let bad = signer().sign(b"something else", PROVIDER.random).unwrap().to_base64();
+    let verdict = |signature: &str, held: &[TrustedSigner]| {
+        let mut text = text.clone();
+        Payload::parse(&mut text, DEFAULT_MAX_PLAINTEXT).unwrap().verify(signature, held).map(|_| ()).unwrap_err()
+    };
+    let (one, other) = (|| trusted(&*signer()), || trusted(&*p256_signer()));
+    assert_eq!(verdict(&bad, &[one(), other()]), VerifyError::BadSignature);
+    assert_eq!(verdict(&bad, &[other(), one()]), VerifyError::BadSignature);
+    assert!(matches!(verdict(&bad, &[other()]), VerifyError::Signature(_)));
+    assert_eq!(verdict("!!!!", &[one()]), VerifyError::Signature(SignatureError::Base64));
+    assert_eq!(verdict(&bad, &[]), VerifyError::NoKey);
 }
