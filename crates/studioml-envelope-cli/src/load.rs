@@ -112,15 +112,18 @@ pub fn public_key(path: &Path) -> Outcome<PublicKey> {
     Ok(read_public(&bytes).map_err(|error| key_failure(&name_of(Some(path)), &error))?.key)
 }
 
-/// The public keys in a file of either kind. The passphrase is asked for only where the file hides its public key.
-pub fn public_halves(path: &Path, global: &Global, provider: &Provider) -> Outcome<Vec<PublicKey>> {
+/// The public keys in a file of either kind, with the comments that can be read. The passphrase is asked for only where the
+/// file hides its public key.
+pub fn public_halves(path: &Path, global: &Global, provider: &Provider) -> Outcome<Vec<(PublicKey, String)>> {
     let name = name_of(Some(path));
     let bytes = SecretBytes::new(read_input(Some(path))?);
     let descriptions = inspect(bytes.expose_secret(), provider).map_err(|error| key_failure(&name, &error))?;
-    match descriptions.into_iter().map(|key| key.public_key).collect() {
-        Some(keys) => Ok(keys),
-        None => Ok(vec![unlock(&name, bytes.expose_secret(), global, provider)?.key.public_key().clone()]),
+    let readable = |key: Description| Some((key.public_key?, key.comment.unwrap_or_default()));
+    if let Some(keys) = descriptions.into_iter().map(readable).collect() {
+        return Ok(keys);
     }
+    let key = unlock(&name, bytes.expose_secret(), global, provider)?.key;
+    Ok(vec![(key.public_key().clone(), key.description().comment.clone().unwrap_or_default())])
 }
 
 /// What a file says of the keys in it, without a passphrase.

@@ -188,10 +188,14 @@ fn keys_convert_between_formats() {
     let expected = std::fs::read_to_string(support::vectors().join("keyfiles/rsa.ssh-line")).unwrap();
     assert!(line.starts_with("ssh-rsa ") && expected.starts_with(line.trim_end()), "{line}");
     assert!(!place.file("-").exists(), "a dash is standard output");
+    let piped = place.run_with("keys convert - --to ssh-pub -o -", &place.read("spki-pub")).exits(0).stdout_text();
+    assert_eq!(piped, line, "a dash is standard input");
     place.copy_vector("keyfiles/ed25519.openssh", "ed25519");
     place.run("keys convert ed25519 --to legacy-pem -o none").exits(3).says("ed25519: a key of kind Ed25519");
     place.run("keys convert ed25519 --to pkcs1-pub -o none").exits(3).says("ed25519: a key of kind Ed25519");
     place.run("keys convert rsa --to pkcs8 -o plain --passphrase-file old").exits(4).says("--force");
+    let missing = place.run("keys convert rsa --to spki-pub -o missing/out").exits(4);
+    assert_eq!(missing.stderr, "studioml-envelope: missing/out: No such file or directory (os error 2)\n");
     place.run("keys convert rsa --to pkcs8 -o wrong --passphrase-file new").exits(3).says("wrong passphrase");
     assert!(!place.file("wrong").exists());
     let shown = place.run("keys show same").exits(0).stdout_text();

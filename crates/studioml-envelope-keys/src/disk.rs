@@ -87,6 +87,8 @@ pub fn write_public(path: &Path, contents: &[u8], replace: Replace) -> Result<()
 fn write(path: &Path, contents: &[u8], replace: Replace, mode: u32) -> Result<(), DiskError> {
     refuse_symbolic_link(path)?;
     let directory = directory_of(path);
+    // before anything is written, so that a directory that is missing says so itself
+    let parent = File::open(&directory)?;
     // created with O_EXCL and with its final mode: there is no moment at which it has another
     let mut file =
         tempfile::Builder::new().prefix(".studioml-").permissions(permissions(mode)).tempfile_in(&directory)?;
@@ -100,7 +102,7 @@ fn write(path: &Path, contents: &[u8], replace: Replace, mode: u32) -> Result<()
         })?,
     };
     // the name is on disk when its directory is
-    File::open(&directory)?.sync_all()?;
+    parent.sync_all()?;
     Ok(())
 }
 

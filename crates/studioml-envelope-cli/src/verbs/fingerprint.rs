@@ -19,7 +19,7 @@ pub fn run(global: &Global, arguments: &Arguments, provider: &Provider) -> Outco
         Form::SpkiSha1 => Some(FingerprintForm::SpkiSha1),
         Form::All => None,
     };
-    for key in load::public_halves(&arguments.key, global, provider)? {
+    for (key, _) in load::public_halves(&arguments.key, global, provider)? {
         let fingerprints = match form {
             Some(form) => vec![Fingerprint::of(&key, form, provider.digest)],
             None => Fingerprint::all_of(&key, provider.digest).to_vec(),

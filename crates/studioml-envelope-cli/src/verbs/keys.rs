@@ -118,8 +118,7 @@ fn convert(
         KeyFormat::SshPub => PublicFormat::SshLine,
     };
     let keys = load::public_halves(file, global, provider)?;
-    let comments = load::descriptions(file, provider)?.into_iter().map(|key| key.comment.unwrap_or_default());
-    let encoded = keys.iter().zip(comments).map(|(key, comment)| encode_public(key, public_format, &comment));
+    let encoded = keys.iter().map(|(key, comment)| encode_public(key, public_format, comment));
     let encoded = encoded.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(file, &error))?.concat();
     write_output(Some(output), &encoded, Contents::Public, force)
 }
