@@ -28,6 +28,7 @@ use report::Report;
 ///   cargo xtask bench
 ///   cargo xtask bench --quick
 ///   cargo xtask bench open seal
+///   cargo xtask bench --add batch
 ///   cargo xtask bench --list
 ///   cargo xtask bench --instructions
 ///   cargo xtask bench --instructions -- --callgrind-limits=ir=2%
@@ -51,6 +52,10 @@ pub struct Args {
     /// gungraun-runner
     #[arg(long, conflicts_with_all = ["quick", "list", "render"])]
     instructions: bool,
+
+    /// Keep what the runs before measured and this one does not: a report in several sittings
+    #[arg(long, conflicts_with_all = ["list", "render", "instructions"])]
+    add: bool,
 
     /// Only these: operations, or files of benches/benches. All without
     #[arg(value_name = "OPERATION")]
@@ -92,7 +97,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     let mut command = selected(args, workspace, &programs)?;
     // Not criterion's usual folder: what earlier runs left there would be in the report too.
     let raw = folder.join("raw");
-    if raw.exists() {
+    if raw.exists() && !args.add {
         std::fs::remove_dir_all(&raw).with_context(|| raw.display().to_string())?;
     }
     process::run(command.env("CRITERION_HOME", &raw).envs(peers::find(workspace)))?;
