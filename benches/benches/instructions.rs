@@ -23,7 +23,10 @@ const RUSTCRYPTO: &str = "rustcrypto";
 const RING: &str = "ring+rustcrypto";
 
 fn named(name: &str) -> Provider {
-    provider::by_name(name).unwrap()
+    let provider = provider::by_name(name).unwrap();
+    // a generator seeds itself when it is first asked, at some 400 million instructions for AWS-LC's
+    provider.random.fill(&mut [0; 32]).unwrap();
+    provider
 }
 
 /// Everybody who takes part in a message of a size.
