@@ -2,6 +2,7 @@
 //! works on there, in turns with the whole, in one thread.
 //!
 //! Example: `cargo run --release -p studioml-envelope-benches --example open_parts`
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a measurement whose ground is missing stops at once")]
 
 use std::hint::black_box;
