@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use secret::BrokerUrl;
+pub use secret::{BrokerAddress, BrokerUrl};
 pub use side::{AmqpConfig, ChannelConfig, ChannelPeer, DirConfig, InnerConfig, OuterConfig};
 
 use studioml_envelope_core::FingerprintPolicy;
@@ -261,7 +261,7 @@ impl Config {
         must(limits.in_flight >= limits.prefetch, "limits.in_flight must not be below limits.prefetch");
         must(limits.threads <= 1024, "limits.threads must not be above 1024");
         must((0.0..=3600.0).contains(&limits.drain_seconds), "limits.drain_seconds must be 0 to 3600");
-        must((0.05..=10.0).contains(&self.keys.reload_seconds), "keys.reload_seconds must be 0.05 to 10");
+        must((0.05..=5.0).contains(&self.keys.reload_seconds), "keys.reload_seconds must be 0.05 to 5");
         let rejects = &self.rejects;
         must(
             rejects.max_count > 0 && rejects.max_bytes > 0 && rejects.max_age_seconds > 0,

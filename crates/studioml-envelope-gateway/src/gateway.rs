@@ -8,13 +8,15 @@ use studioml_envelope_core::{Policy, Provider};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::amqp::Broker;
+use crate::channel::Listener;
 use crate::config::{Config, InnerConfig, OuterConfig};
 use crate::decision::{Direction, Memory};
 use crate::dir::Directory;
 use crate::health::Health;
 use crate::http::Server;
 use crate::keyring::{KeyRing, log_finding};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Side};
 use crate::processing::pool::Pool;
 use crate::processing::{Processor, Rules};
 use crate::queue::{Sink, Source};
@@ -23,6 +25,11 @@ use crate::supervisor::Supervisor;
 
 /// How often directories are looked at for queues: well under two seconds.
 const LOOK_AT_DIRECTORIES: Duration = Duration::from_millis(500);
+
+/// How often a broker on one side, and a directory on the other, are looked at.
+const LOOK_AT_MIXED: Duration = Duration::from_secs(1);
+/// How often brokers on both sides are, unless configured otherwise.
+const LOOK_AT_BROKERS: Duration = Duration::from_secs(2);
 
 /// The gateway cannot start.
 #[derive(Debug, Error)]
@@ -72,12 +79,12 @@ impl Gateway {
         }
         let io = |what| move |source| GatewayError::Io { what, source };
         let metrics = Metrics::new();
-        let health = Arc::new(Health::new());
+        let health = Arc::new(Health::new(heartbeat(&config)));
         let keys = Arc::new(KeyRing::open(&config, &provider));
         for (mount, finding) in keys.current().findings() {
             log_finding(mount, finding);
         }
-        let ends = connect(&config).await?;
+        let ends = connect(&config, &provider, &metrics)?;
         let server = Server::bind(&config.http.listen).await.map_err(io("http.listen"))?;
         let address = server.address().map_err(io("http.listen"))?;
         let memory = Arc::new(Mutex::new(Memory::new(config.replay.remember)));
@@ -152,21 +159,52 @@ fn rules(config: &Config) -> Rules {
     Rules { policy, message_bytes: config.limits.message_bytes, max_age }
 }
 
-async fn connect(config: &Config) -> Result<Ends, GatewayError> {
+fn connect(config: &Config, provider: &Provider, metrics: &Arc<Metrics>) -> Result<Ends, GatewayError> {
     let io = |what| move |source| GatewayError::Io { what, source };
+    let look_every = look_every(config);
     let (outer_source, outer_sink): (Arc<dyn Source>, Option<Arc<dyn Sink>>) = match &config.outer {
         OuterConfig::Dir(outer) => {
             let directory = Arc::new(Directory::open(outer, &config.rejects).map_err(io("outer.root"))?);
             (Arc::clone(&directory) as _, Some(directory))
         }
-        OuterConfig::Amqp(_) | OuterConfig::Channel(_) => return Err(GatewayError::Config(vec!["outer.kind".into()])),
+        OuterConfig::Amqp(outer) => {
+            let broker = Broker::connect(Side::outer, outer, &config.rejects, metrics).map_err(io("outer"))?;
+            (Arc::new(broker.clone()), Some(Arc::new(broker)))
+        }
+        OuterConfig::Channel(outer) => (Arc::new(Listener::start(outer, provider).map_err(io("outer"))?), None),
     };
     let (inner_source, inner_sink): (Arc<dyn Source>, Arc<dyn Sink>) = match &config.inner {
         InnerConfig::Dir(inner) => {
             let directory = Arc::new(Directory::open(inner, &config.rejects).map_err(io("inner.root"))?);
             (Arc::clone(&directory) as _, directory)
         }
-        InnerConfig::Amqp(_) => return Err(GatewayError::Config(vec!["inner.kind".into()])),
+        InnerConfig::Amqp(inner) => {
+            let broker = Broker::connect(Side::inner, inner, &config.rejects, metrics).map_err(io("inner"))?;
+            (Arc::new(broker.clone()), Arc::new(broker))
+        }
     };
-    Ok(Ends { outer_source, outer_sink, inner_source, inner_sink, look_every: LOOK_AT_DIRECTORIES })
+    Ok(Ends { outer_source, outer_sink, inner_source, inner_sink, look_every })
+}
+
+/// How long the supervisor may be silent before the gateway is taken for hung. It asks each broker for its queues and for
+/// single ones, and gives a connection up that does not answer: two answers of each side are the most it waits for.
+fn heartbeat(config: &Config) -> Duration {
+    let outer = if let OuterConfig::Amqp(outer) = &config.outer { outer.timeout_seconds } else { 0.0 };
+    let inner = if let InnerConfig::Amqp(inner) = &config.inner { inner.timeout_seconds } else { 0.0 };
+    let waits = Duration::try_from_secs_f64(2.0 * (outer + inner)).unwrap_or_default();
+    Duration::from_secs(60).saturating_add(waits)
+}
+
+/// One look is at both sides: a broker is not to be asked as often as a directory, and a directory not as seldom.
+fn look_every(config: &Config) -> Duration {
+    let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(LOOK_AT_BROKERS);
+    match (&config.outer, &config.inner) {
+        (OuterConfig::Amqp(outer), InnerConfig::Amqp(inner)) => {
+            seconds(outer.discovery_seconds.min(inner.discovery_seconds))
+        }
+        (OuterConfig::Amqp(broker), _) | (_, InnerConfig::Amqp(broker)) => {
+            seconds(broker.discovery_seconds).min(LOOK_AT_MIXED)
+        }
+        _ => LOOK_AT_DIRECTORIES,
+    }
 }

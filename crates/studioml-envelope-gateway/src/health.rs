@@ -3,11 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A part that has not been heard of for this long hangs.
-const HEARTBEAT: Duration = Duration::from_secs(60);
-
 /// The state that probes ask for. It is written by the supervisor at every look.
-pub(crate) struct Health(Mutex<State>);
+pub(crate) struct Health {
+    /// A part that has not been heard of for this long hangs.
+    heartbeat: Duration,
+    state: Mutex<State>,
+}
 
 struct State {
     /// When the supervisor last went round.
@@ -19,9 +20,11 @@ struct State {
 }
 
 impl Health {
-    pub(crate) fn new() -> Self {
+    /// `heartbeat`: longer than the supervisor takes to go round when no broker answers.
+    pub(crate) fn new(heartbeat: Duration) -> Self {
         let now = Instant::now();
-        Self(Mutex::new(State { supervisor: now, pool: now, obstacles: vec!["starting".to_owned()] }))
+        let state = State { supervisor: now, pool: now, obstacles: vec!["starting".to_owned()] };
+        Self { heartbeat, state: Mutex::new(state) }
     }
 
     pub(crate) fn supervisor_works(&self) {
@@ -45,7 +48,7 @@ impl Health {
         let state = self.state();
         [("the supervisor", state.supervisor), ("the threads that compute", state.pool)]
             .into_iter()
-            .filter(|(_, heard)| heard.elapsed() > HEARTBEAT)
+            .filter(|(_, heard)| heard.elapsed() > self.heartbeat)
             .map(|(part, heard)| format!("{part}: not heard of for {} s", heard.elapsed().as_secs()))
             .collect()
     }
@@ -58,6 +61,6 @@ impl Health {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -106,6 +106,9 @@ pub(crate) struct Metrics {
     ready: Gauge,
 }
 
+/// How a publish can fail.
+const FAILURES: [&str; 5] = ["returned", "nacked", "unavailable", "unknown", "refused"];
+
 /// 100 µs to 26 s, each bucket twice the one before.
 fn latencies() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 2.0, 19))
@@ -180,7 +183,20 @@ impl Metrics {
         registry.register("paused_queues", "Queues that are paused", metrics.paused_queues.clone());
         registry.register("remembered_messages", "Messages in the replay memory", metrics.remembered.clone());
         registry.register("ready", "Whether the gateway is ready", metrics.ready.clone());
+        metrics.begin_at_zero();
         Arc::new(Self { registry: Mutex::new(registry), ..metrics })
+    }
+
+    /// A counter that appears with its first event has no rate then: alerts would miss the one event they are for.
+    fn begin_at_zero(&self) {
+        for side in [Side::outer, Side::inner] {
+            drop(self.reconnects.get_or_create(&SideLabels { side }));
+        }
+        for direction in [Direction::Requests, Direction::Reports].map(DirectionLabel) {
+            for kind in FAILURES {
+                drop(self.publish_failures.get_or_create(&FailureLabels { direction, kind }));
+            }
+        }
     }
 
     /// All series as text.
@@ -214,7 +230,6 @@ impl Metrics {
         self.connected.get_or_create(&SideLabels { side }).set(i64::from(connected));
     }
 
-    #[allow(dead_code)]
     pub(crate) fn reconnected(&self, side: Side) {
         self.reconnects.get_or_create(&SideLabels { side }).inc();
     }

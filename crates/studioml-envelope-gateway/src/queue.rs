@@ -80,6 +80,9 @@ pub enum SourceError {
     /// The queue does not exist.
     #[error("the queue does not exist")]
     NoQueue,
+    /// Another gateway reads from the queue, and only one may at a time.
+    #[error("another gateway reads from the queue")]
+    Taken,
 }
 
 /// Where messages come from.
@@ -92,6 +95,8 @@ pub trait Source: Send + Sync {
     async fn queues(&self) -> Result<Vec<QueueName>, SourceError>;
 
     /// Begins to take messages from a queue. At most `window` are handed over before some have come to an end.
+    ///
+    /// A report queue has one reader at a time, over all gateways: two would not keep the order.
     ///
     /// # Errors
     /// [`SourceError`].

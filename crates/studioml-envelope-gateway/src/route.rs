@@ -223,7 +223,8 @@ impl Driver {
             let (source, queue) = (Arc::clone(&self.shared.source), self.queue.clone());
             let in_flight = Arc::clone(&self.shared.in_flight);
             let window = Arc::clone(&self.window);
-            self.pump = Some(Pump::start(source, queue, window, in_flight, self.messages.clone()));
+            let prefetch = self.shared.window;
+            self.pump = Some(Pump::start(source, queue, prefetch, window, in_flight, self.messages.clone()));
         }
     }
 

@@ -74,6 +74,11 @@ pub(crate) fn is_log_filter(text: &str) -> bool {
 
 fn set_up_logs(config: &LogConfig) -> Result<(), ServiceError> {
     let filter = EnvFilter::try_new(&config.level).map_err(|_| ServiceError::LogLevel)?;
+    // it calls an error what is an answer here: that a queue does not exist
+    let filter = match "lapin=off".parse() {
+        Ok(quiet) if !config.level.contains("lapin") => filter.add_directive(quiet),
+        _ => filter,
+    };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     let _already_set_up = match config.format {
         LogFormat::Text => logs.try_init(),

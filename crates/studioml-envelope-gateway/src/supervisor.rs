@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use studioml_envelope_keys::directory::{Change, Severity};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::decision::{Direction, Memory, PauseReason};
 use crate::health::Health;
@@ -38,11 +38,12 @@ pub(crate) struct Supervisor {
 }
 
 /// What is carried at the moment.
-#[derive(Default)]
 struct Carried {
     routes: BTreeMap<(Direction, QueueName), Carrying>,
     /// The outer queues, request and report queues alike, over the last looks.
     outer: Looks,
+    /// Changes whenever the connection that `outer` was seen over does.
+    outer_connection: watch::Receiver<bool>,
 }
 
 struct Carrying {
@@ -67,7 +68,8 @@ impl Supervisor {
         shutdown: impl Future<Output = ()>,
         drain: Duration,
     ) {
-        let mut carried = Carried::default();
+        let outer_connection = self.requests.source.connected();
+        let mut carried = Carried { routes: BTreeMap::new(), outer: Looks::default(), outer_connection };
         let mut rounds = tokio::time::interval(self.interval);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(shutdown);
@@ -112,6 +114,9 @@ impl Supervisor {
     /// Finds out what is to be carried, makes the inner queues that are missing, and removes those whose outer queue has
     /// gone.
     async fn look(&self, carried: &mut Carried, keys: &Keys, look: &mut Look) -> Result<(), SourceError> {
+        if !is_steady(&mut carried.outer_connection) {
+            carried.outer.connection_was_lost();
+        }
         let outer = self.requests.source.queues().await?;
         let (outer_reports, outer_requests): (Vec<_>, Vec<_>) = outer.into_iter().partition(QueueName::is_response);
         let mut found: BTreeSet<QueueName> = outer_requests.iter().cloned().collect();
@@ -147,6 +152,11 @@ impl Supervisor {
             if !keys.identities.identities().is_empty() || prefix.is_empty() {
                 self.want(look, &self.requests.sink, Direction::Requests, queue, prefix).await;
             }
+        }
+        if !is_steady(&mut carried.outer_connection) {
+            // during this look: it may be of a broker that does not have its queues back yet
+            carried.outer.connection_was_lost();
+            return Ok(());
         }
         for gone in carried.outer.look(&found) {
             self.mirror_deletion(&gone, carried).await?;
@@ -185,6 +195,16 @@ impl Supervisor {
 
     /// Deleting the outer queue means abort: what was carried in from it goes too.
     async fn mirror_deletion(&self, queue: &QueueName, carried: &mut Carried) -> Result<(), SourceError> {
+        if let Some(outer) = self.reports.as_ref().map(|reports| &reports.sink) {
+            // one that is not bound any more is not looked at, and still there
+            match outer.exists(queue).await {
+                Ok(false) => {}
+                there_or_unknown => {
+                    carried.outer.look_again(queue);
+                    return there_or_unknown.map(drop);
+                }
+            }
+        }
         tracing::info!(%queue, "deleted at the outer side: removing it at the inner one");
         for direction in [Direction::Requests, Direction::Reports] {
             if let Some(carrying) = carried.routes.remove(&(direction, queue.clone())) {
@@ -303,6 +323,12 @@ impl Supervisor {
             tracing::warn!(queues = given_up, "not everything came to an end in time; it will be handed over again");
         }
     }
+}
+
+/// Whether a connection is there, and was since this was last asked.
+fn is_steady(connection: &mut watch::Receiver<bool>) -> bool {
+    let has_changed = connection.has_changed().unwrap_or(true);
+    *connection.borrow_and_update() && !has_changed
 }
 
 impl Look {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use tokio::sync::watch;
 
 use super::claim::FileClaim;
-use super::{Directory, blocking, lock, rename_new};
+use super::{Directory, OWN, blocking, lock, rename_new};
 use crate::queue::{Deliveries, Delivery, QueueName, Source, SourceError};
 
 /// The shortest and the longest wait between two looks into a queue: an empty one is looked at less and less often.
@@ -39,15 +39,8 @@ impl Source for Directory {
     }
 
     async fn open(&self, queue: &QueueName, _window: usize) -> Result<Box<dyn Deliveries>, SourceError> {
-        let (directory, path, inflight) = (self.clone(), self.queue_path(queue), self.inflight_path(queue));
-        let there = blocking(move || {
-            fs::create_dir_all(inflight)?;
-            Ok(path.is_dir())
-        });
-        if !there.await.flatten().map_err(unavailable)? {
-            return Err(SourceError::NoQueue);
-        }
-        Ok(Box::new(Files { directory, queue: queue.clone(), oldest: Arc::default(), wait: SHORTEST_WAIT }))
+        let (directory, queue) = (self.clone(), queue.clone());
+        blocking(move || directory.open_queue(queue)).await.map_err(unavailable)?
     }
 
     fn connected(&self) -> watch::Receiver<bool> {
@@ -56,6 +49,32 @@ impl Source for Directory {
 }
 
 impl Directory {
+    fn open_queue(&self, queue: QueueName) -> Result<Box<dyn Deliveries>, SourceError> {
+        fs::create_dir_all(self.inflight_path(&queue)).map_err(unavailable)?;
+        if !self.queue_path(&queue).is_dir() {
+            return Err(SourceError::NoQueue);
+        }
+        let turn = if queue.is_response() { Some(self.only_reader(&queue)?) } else { None };
+        let oldest = Arc::default();
+        Ok(Box::new(Files { directory: self.clone(), queue, oldest, wait: SHORTEST_WAIT, _turn: turn }))
+    }
+
+    /// The right to be the only reader of a queue. The kernel takes it back with the process, however that ends.
+    fn only_reader(&self, queue: &QueueName) -> Result<File, SourceError> {
+        let folder = self.0.root.join(OWN).join("readers");
+        fs::create_dir_all(&folder).map_err(unavailable)?;
+        let file = File::options().create(true).truncate(false).write(true).open(folder.join(queue.as_str()));
+        let file = file.map_err(unavailable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(SourceError::Taken),
+            Err(TryLockError::Error(error)) => return Err(unavailable(error)),
+        }
+        // what the last reader had taken and not brought to an end comes before everything else
+        self.put_back_orphans();
+        Ok(file)
+    }
+
     fn look_for_orphans(&self) {
         let mut last = self.0.orphans_looked_for.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() >= ORPHANS_EVERY) {
@@ -74,6 +93,7 @@ struct Files {
     /// Names from the last look, oldest first.
     oldest: Arc<std::sync::Mutex<VecDeque<OsString>>>,
     wait: Duration,
+    _turn: Option<File>,
 }
 
 #[async_trait]

@@ -265,3 +265,18 @@ fn queues_are_folders_whose_names_match() {
     fs::remove_dir_all(root.path()).unwrap();
     assert!(directory.list().is_err(), "a root that is gone says nothing about its queues");
 }
+
+#[tokio::test]
+async fn a_report_queue_has_one_reader_at_a_time() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["rmq_q", "rmq_q_response"] {
+        fs::create_dir(root.path().join(name)).unwrap();
+    }
+    let (one, other) = (open(root.path()), open(root.path()));
+    let (requests, reports) = (queue("rmq_q"), queue("rmq_q_response"));
+    let _shared = [one.open(&requests, 1).await.unwrap(), other.open(&requests, 1).await.unwrap()];
+    let reader = one.open(&reports, 1).await.unwrap();
+    assert!(matches!(other.open(&reports, 1).await, Err(crate::queue::SourceError::Taken)));
+    drop(reader);
+    assert!(other.open(&reports, 1).await.is_ok());
+}

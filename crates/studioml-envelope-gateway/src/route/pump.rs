@@ -1,9 +1,11 @@
 //! Takes messages from a source as fast as they may be under way, and opens the source again whenever it is lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::{Message, Permits};
 use crate::decision::Backoff;
@@ -12,6 +14,12 @@ use crate::queue::{Deliveries, QueueName, Source, SourceError};
 /// No more are taken at a time: a burst on one queue does not make another wait for all of it.
 const LARGEST_BATCH: usize = 32;
 
+/// How long it waits for room for more than one message.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// How long after being told that another gateway reads from a queue it is asked again, about: the other one may have gone.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// A pump that runs until it is dropped. Messages that it has taken and not handed on go back to their queue then.
 pub(super) struct Pump(JoinHandle<()>);
 
@@ -19,6 +27,7 @@ impl Pump {
     pub(super) fn start(
         source: Arc<dyn Source>,
         queue: QueueName,
+        prefetch: usize,
         window: Arc<Semaphore>,
         in_flight: Arc<Semaphore>,
         messages: mpsc::UnboundedSender<Message>,
@@ -27,10 +36,11 @@ impl Pump {
             let mut random = fastrand::Rng::new();
             let mut failures: u32 = 0;
             loop {
-                let error = match source.open(&queue, window.available_permits().max(1)).await {
+                // however many of the last consumer's are still under way: this one may last for months
+                let error = match source.open(&queue, prefetch).await {
                     Ok(mut deliveries) => {
                         failures = 0;
-                        let lost = take(deliveries.as_mut(), &window, &in_flight, &messages).await;
+                        let lost = take(deliveries.as_mut(), prefetch, &window, &in_flight, &messages).await;
                         if messages.send(Message::SourceLost).is_err() {
                             return;
                         }
@@ -40,6 +50,12 @@ impl Pump {
                 };
                 failures = failures.saturating_add(1);
                 match error {
+                    SourceError::Taken => {
+                        tracing::debug!(%queue, "another gateway carries it");
+                        failures = 0;
+                        tokio::time::sleep(ASK_AGAIN.mul_f64(random.f64() + 0.5)).await;
+                        continue;
+                    }
                     // whoever looks for queues finds out whether it is gone for good
                     SourceError::NoQueue => tracing::debug!(%queue, "the queue is not there"),
                     error => tracing::warn!(%queue, %error, "the source is lost"),
@@ -59,13 +75,16 @@ impl Drop for Pump {
 /// Hands on what comes, until the source is lost.
 async fn take(
     deliveries: &mut dyn Deliveries,
+    prefetch: usize,
     window: &Arc<Semaphore>,
     in_flight: &Arc<Semaphore>,
     messages: &mpsc::UnboundedSender<Message>,
 ) -> SourceError {
     const CLOSED: &str = "the route has ended";
     loop {
-        let Some(mut of_route) = room(window).await else { return SourceError::Unavailable(CLOSED.to_owned()) };
+        let Some(mut of_route) = room(window, prefetch).await else {
+            return SourceError::Unavailable(CLOSED.to_owned());
+        };
         let taken = match deliveries.next(of_route.num_permits()).await {
             Ok(taken) => taken,
             Err(error) => return error,
@@ -84,9 +103,17 @@ async fn take(
 }
 
 /// Waits for room for one message, and takes what there is beyond it.
-async fn room(window: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    let mut room = Arc::clone(window).acquire_owned().await.ok()?;
-    let more = window.available_permits().min(LARGEST_BATCH - 1);
+///
+/// With more messages than there is room for, room comes one message at a time; to take as many as soon would wake every part
+/// of the gateway, and lock a directory, for each. So it waits a moment for more, which nothing else waits for then.
+async fn room(window: &Arc<Semaphore>, prefetch: usize) -> Option<OwnedSemaphorePermit> {
+    let worthwhile = u32::try_from((prefetch / 4).clamp(1, LARGEST_BATCH)).unwrap_or(1);
+    let many = timeout(MOMENT, Arc::clone(window).acquire_many_owned(worthwhile)).await;
+    let mut room = match many {
+        Ok(room) => room.ok()?,
+        Err(_) => Arc::clone(window).acquire_owned().await.ok()?,
+    };
+    let more = window.available_permits().min(LARGEST_BATCH.saturating_sub(room.num_permits()));
     if let Ok(more) = Arc::clone(window).try_acquire_many_owned(u32::try_from(more).unwrap_or(0)) {
         room.merge(more);
     }

@@ -36,6 +36,12 @@ impl Looks {
         gone
     }
 
+    /// The connection was lost in between. A broker that comes back without its queues has lost them: nobody has deleted
+    /// them, and what was carried in from them stays. Each has to be seen again before it can go.
+    pub(super) fn connection_was_lost(&mut self) {
+        self.missed.clear();
+    }
+
     /// Has a queue that has gone be reported again by the next look, if that does not see it either.
     pub(super) fn look_again(&mut self, queue: &QueueName) {
         self.missed.insert(queue.clone(), LOOKS - 1);
@@ -76,6 +82,19 @@ mod tests {
         assert_eq!(looks.look(&found(&[])), std::slice::from_ref(&a));
         looks.look_again(&a);
         assert_eq!(looks.look(&found(&[])), [a]);
+    }
+
+    #[test]
+    fn a_broker_that_comes_back_without_its_queues_has_not_deleted_them() {
+        let mut looks = Looks::default();
+        looks.look(&found(&["a", "b"]));
+        looks.connection_was_lost();
+        for _ in 0..3 {
+            assert!(looks.look(&found(&["b"])).is_empty());
+        }
+        // what is seen again can go again
+        looks.look(&found(&[]));
+        assert_eq!(looks.look(&found(&[])), [QueueName::new("b").unwrap()]);
     }
 
     #[test]

@@ -5,53 +5,30 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::support::keys::{Experimenter, Mounts, number_of, request};
+use crate::support::keys::{Experimenter, number_of, request};
+use crate::support::poison::{self, Item};
 use crate::support::process::{Gateway, write_config};
-use crate::support::{queue, short_or_long, vectors, wait};
+use crate::support::{long, queue, short_or_long, wait};
 use crate::world::World;
-
-/// The mounts that the vectors of `bad` were made for, with the queue that they were sent to.
-fn world_of_the_vectors() -> (World, String) {
-    let mut world = World::new();
-    let expected: Value = serde_json::from_slice(&fs::read(vectors().join("expected.json")).unwrap()).unwrap();
-    let keys = vectors().join(expected["bad"]["keys"].as_str().unwrap());
-    let mut mounts = Mounts::empty(&world.root().join("vectors"));
-    mounts.encryption.put("ssh-privatekey", &fs::read(keys.join("studioml_message.pem")).unwrap());
-    mounts.passphrase.put("ssh-passphrase", &fs::read(keys.join("passphrase")).unwrap());
-    for entry in fs::read_dir(vectors().join(expected["bad"]["signing_dir"].as_str().unwrap())).unwrap() {
-        let entry = entry.unwrap();
-        mounts.signing.put(entry.file_name().to_str().unwrap(), &fs::read(entry.path()).unwrap());
-    }
-    world.mounts = mounts;
-    world.configure("", "");
-    (world, expected["bad"]["queue"].as_str().unwrap().to_owned())
-}
 
 #[test]
 fn each_poisoned_message_gets_one_reject_entry_and_the_next_one_flows() {
-    let (world, queue) = world_of_the_vectors();
+    let mut world = World::new();
+    let (mounts, queue) = poison::mounts(world.root());
+    world.mounts = mounts;
+    world.configure("", "");
     let outer = world.outer(&queue);
-    let verdicts: Value = serde_json::from_slice(&fs::read(vectors().join("bad/verdicts.json")).unwrap()).unwrap();
     let mut poison = BTreeMap::new();
     let gateway = world.start();
-    for item in verdicts["items"].as_array().unwrap() {
-        let file = item["file"].as_str().unwrap();
-        let contents = fs::read(vectors().join(file)).unwrap();
-        let name = file.trim_start_matches("bad/");
-        let is_request = item["verdict"] == "accepted" && item["request"] == "ok";
-        if !is_request {
-            poison.insert(name.to_owned(), contents.clone());
-        }
-        outer.put(name, &contents);
+    for Item { name, contents, is_request } in poison::items() {
+        outer.put(&name, &contents);
         if !is_request {
             wait::until(&format!("the reject of {name}"), || {
-                queue::rejects(&world.outer_root()).contains_key(name).then_some(())
+                queue::rejects(&world.outer_root()).contains_key(&name).then_some(())
             });
+            poison.insert(name, contents);
         }
     }
-    assert!(poison.len() > 80, "{}", poison.len());
     wait::until("the outer queue to be empty", || outer.names().is_empty().then_some(()));
     let rejects = queue::rejects(&world.outer_root());
     assert_eq!(rejects.keys().collect::<Vec<_>>(), poison.keys().collect::<Vec<_>>());
@@ -105,7 +82,8 @@ fn the_reject_queue_is_bounded() {
     assert_eq!(entries, 20, "an entry and its reason each");
 }
 
-/// Forged messages at 5,000 a second (1,000 in the short form, which shares its machine with other tests) beside 10 honest ones a second, on one queue.
+/// Forged messages at 5,000 a second beside 10 honest ones a second, on one queue. The short form shares its machine with other
+/// tests: 1,000 a second, and how long the honest ones take is told and not judged.
 #[test]
 fn honest_messages_flow_beside_a_flood_of_forged_ones() {
     let world = World::new();
@@ -154,7 +132,7 @@ fn honest_messages_flow_beside_a_flood_of_forged_ones() {
     let opened = gateway.metric("studioml_gateway_private_key_operations_total", &[]);
     let rejected = gateway.metric("studioml_gateway_messages_total", &["result=\"rejected\""]);
     println!("forged sent {sent_forged} in {seconds} s, rejected {rejected}; honest p99 {p99:?}; RSA {opened}");
-    assert!(p99 < Duration::from_secs(1), "{p99:?}");
+    assert!(!long() || p99 < Duration::from_secs(1), "{p99:?}");
     assert_eq!(opened, honest.len() as f64, "a forged message cost a private-key operation");
     wait::until("the flood to drain", || outer.names().is_empty().then_some(()));
 }
@@ -170,7 +148,7 @@ fn a_flooded_queue_does_not_starve_another() {
     let few: Vec<Vec<u8>> = (0..20).map(|number| world.experimenter.seal(&request(number, 2000))).collect();
     let gateway = world.start();
     wait::until("the flood to begin", || (world.inner("rmq_flooded").names().len() > 10).then_some(()));
-    let mut slowest = Duration::ZERO;
+    let (mut slowest, mut beside) = (Duration::ZERO, 0);
     for (number, message) in few.iter().enumerate() {
         let began = Instant::now();
         quiet.put(&format!("m-{number}"), message);
@@ -179,9 +157,11 @@ fn a_flooded_queue_does_not_starve_another() {
         if flooded.names().is_empty() {
             break;
         }
+        beside += 1;
     }
-    println!("slowest of the quiet queue beside the flood: {slowest:?}");
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}\n{}", gateway.log());
+    println!("{beside} of the quiet queue beside the flood, the slowest in {slowest:?}");
+    assert!(beside > 0, "it had to wait for the end of the flood\n{}", gateway.log());
+    assert!(!long() || slowest < Duration::from_secs(2), "{slowest:?}");
 }
 
 #[test]

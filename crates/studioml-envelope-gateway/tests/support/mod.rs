@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub mod keys;
+pub mod poison;
 pub mod process;
 pub mod queue;
+pub mod rabbit;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use super::wait;
 
 /// The name of the test that is the gateway; every test program that starts one has it.
 const PROCESS: &str = "gateway_process";
-const CONFIG: &str = "STUDIOML_GATEWAY_TEST_CONFIG";
+pub const CONFIG: &str = "STUDIOML_GATEWAY_TEST_CONFIG";
 
 /// Is the gateway. Called by the test named [`PROCESS`] alone.
 pub fn be_the_gateway() {
@@ -58,11 +58,15 @@ impl Gateway {
 
     /// Where it serves metrics and probes.
     pub fn address(&self) -> SocketAddr {
-        wait::until("the gateway's HTTP address", || {
-            let log = self.log();
-            let found = log.lines().find_map(|line| line.split("address=").nth(1).map(str::to_owned));
-            found.map(|address| address.trim_matches('"').parse().unwrap())
-        })
+        wait::until("the gateway's HTTP address", || self.logged_address("serving /metrics"))
+    }
+
+    /// The address in the log line that holds this text.
+    pub fn logged_address(&self, text: &str) -> Option<SocketAddr> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(text))?;
+        let address = line.split("address=").nth(1)?.split(' ').next()?;
+        Some(address.trim_matches('"').parse().unwrap())
     }
 
     /// Answers to GET: status and body.
@@ -117,6 +121,15 @@ impl Gateway {
         let status = wait::until("the end", || self.child.try_wait().unwrap());
         let log = wait::until("the last line", || Some(self.log()).filter(|log| !log.is_empty()));
         (status.code(), log)
+    }
+
+    /// Processor time that it has taken.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // proc(5): after the name in parentheses, utime and stime are the 12th and 13th field
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 
     /// Resident memory in bytes.

@@ -1,0 +1,104 @@
+//! Which queues there are: RabbitMQ's management API, as AMQP itself has no word for it.
+
+use std::io;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use regex_lite::Regex;
+use rustls_native_certs::load_native_certs;
+use serde::Deserialize;
+use ureq::Agent;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use zeroize::Zeroizing;
+
+use super::EXCHANGE;
+use crate::config::BrokerAddress;
+use crate::queue::{QueueName, SourceError};
+
+/// The most that a list of bindings may take, in bytes: some hundred thousand queues.
+const LONGEST_ANSWER: u64 = 64 << 20;
+
+pub(super) struct Discovery {
+    agent: Agent,
+    /// `/api/bindings` of the virtual host.
+    url: String,
+    authorization: Zeroizing<String>,
+    queues: Regex,
+}
+
+/// A binding, as far as it matters.
+#[derive(Deserialize)]
+struct Binding {
+    source: String,
+    destination: String,
+    destination_type: String,
+}
+
+impl Discovery {
+    pub(super) fn new(
+        broker: &BrokerAddress,
+        management: Option<&BrokerAddress>,
+        queues: Regex,
+        authorities: Option<&str>,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let scheme = |tls| if tls { "https" } else { "http" };
+        let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let base = match management {
+            Some(given) => format!("{}://{}:{}", scheme(given.tls), host(&given.host), given.port),
+            None => {
+                let port = broker.port.checked_add(10_000).ok_or_else(|| {
+                    io::Error::new(io::ErrorKind::InvalidInput, "no port of a management API: give management_url")
+                })?;
+                format!("{}://{}:{port}", scheme(broker.tls), host(&broker.host))
+            }
+        };
+        let vhost = utf8_percent_encode(&broker.vhost, NON_ALPHANUMERIC);
+        let credentials = management.filter(|given| given.user != "guest").unwrap_or(broker);
+        let credentials = Zeroizing::new(format!("{}:{}", credentials.user, credentials.password.as_str()));
+        let tls = TlsConfig::builder().root_certs(root_certs(authorities)?).build();
+        let agent = Agent::config_builder().timeout_global(Some(patience)).tls_config(tls).build();
+        Ok(Self {
+            agent: agent.into(),
+            url: format!("{base}/api/bindings/{vhost}"),
+            authorization: Zeroizing::new(format!("Basic {}", STANDARD.encode(credentials.as_bytes()))),
+            queues,
+        })
+    }
+
+    /// The queues that are bound to the exchange, of those that are to be looked at.
+    pub(super) async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
+        let unavailable = |error: String| SourceError::Unavailable(format!("management API: {error}"));
+        let request = self.agent.get(&self.url).header("Authorization", self.authorization.as_str());
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = request.call().map_err(|error| error.to_string())?;
+            let text = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec();
+            serde_json::from_slice::<Vec<Binding>>(&text.map_err(|error| error.to_string())?)
+                .map_err(|error| error.to_string())
+        });
+        let bindings = answer.await.map_err(|error| unavailable(error.to_string()))?.map_err(unavailable)?;
+        let bound = |binding: &Binding| binding.source == EXCHANGE && binding.destination_type == "queue";
+        let names = bindings.into_iter().filter(bound).map(|binding| binding.destination);
+        let mut found: Vec<QueueName> =
+            names.filter(|name| self.queues.is_match(name)).filter_map(|name| QueueName::new(&name)).collect();
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+/// The system's authorities, and those of a file.
+fn root_certs(authorities: Option<&str>) -> io::Result<RootCerts> {
+    let mut certificates: Vec<Certificate<'static>> =
+        load_native_certs().certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+    if let Some(authorities) = authorities {
+        for item in parse_pem(authorities.as_bytes()) {
+            if let PemItem::Certificate(certificate) = item.map_err(io::Error::other)? {
+                certificates.push(certificate);
+            }
+        }
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}

@@ -1,0 +1,170 @@
+//! A connection that is made again for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::tcp::OwnedTLSConfig;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, Event};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, timeout};
+
+use crate::decision::Backoff;
+use crate::metrics::{Metrics, Side};
+use crate::queue::SourceError;
+
+/// How often a connection is looked at besides what it says itself.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// A connection and its supervisor, which ends with it.
+pub(super) struct Link {
+    state: watch::Receiver<Option<Arc<Live>>>,
+    usable: watch::Receiver<bool>,
+    supervisor: JoinHandle<()>,
+}
+
+/// A connection that lives, as far as is known.
+pub(super) struct Live {
+    connection: Connection,
+    given_up: Notify,
+}
+
+impl Live {
+    /// Opens a channel.
+    pub(super) async fn create_channel(&self) -> Result<Channel, lapin::Error> {
+        self.connection.create_channel().await
+    }
+
+    /// The broker did not answer in time: the connection is not to be trusted any more, and made again.
+    pub(super) fn give_up(&self) {
+        self.given_up.notify_one();
+    }
+
+    /// Whether the broker has an alarm: nothing is written to it.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+}
+
+impl Link {
+    pub(super) fn start(
+        side: Side,
+        purpose: &'static str,
+        uri: AMQPUri,
+        tls: OwnedTLSConfig,
+        patience: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (publish_state, state) = watch::channel(None);
+        let (publish_usable, usable) = watch::channel(false);
+        let supervisor = Supervisor { side, purpose, uri, tls, patience, metrics };
+        let supervisor = tokio::spawn(supervisor.run(publish_state, publish_usable));
+        Self { state, usable, supervisor }
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`] at once, if there is none.
+    pub(super) fn live(&self) -> Result<Arc<Live>, SourceError> {
+        let live = self.state.borrow().clone();
+        live.ok_or_else(|| SourceError::Unavailable("not connected".to_owned()))
+    }
+
+    /// Whether it is connected and not blocked, as it changes.
+    pub(super) fn usable(&self) -> watch::Receiver<bool> {
+        self.usable.clone()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
+struct Supervisor {
+    side: Side,
+    purpose: &'static str,
+    uri: AMQPUri,
+    tls: OwnedTLSConfig,
+    patience: Duration,
+    metrics: Arc<Metrics>,
+}
+
+impl Supervisor {
+    async fn run(self, state: watch::Sender<Option<Arc<Live>>>, usable: watch::Sender<bool>) {
+        let mut random = fastrand::Rng::new();
+        let mut failures: u32 = 0;
+        let mut connected_before = false;
+        loop {
+            match self.connect().await {
+                Ok(connection) => {
+                    tracing::info!(side = ?self.side, purpose = self.purpose, "connected");
+                    if std::mem::replace(&mut connected_before, true) {
+                        self.metrics.reconnected(self.side);
+                    }
+                    failures = 0;
+                    let live = Arc::new(Live { connection, given_up: Notify::new() });
+                    state.send_replace(Some(Arc::clone(&live)));
+                    usable.send_replace(true);
+                    let reason = self.watch(&live, &usable).await;
+                    usable.send_replace(false);
+                    state.send_replace(None);
+                    tracing::warn!(side = ?self.side, purpose = self.purpose, reason, "the connection is lost");
+                    // the last to use it drops it, and with it the socket; a polite goodbye gets a moment
+                    let goodbye = live.connection.close(200, "goodbye".into());
+                    let _ = timeout(Duration::from_millis(200), goodbye).await; // it is lost: no matter
+                }
+                Err(reason) => {
+                    tracing::warn!(side = ?self.side, purpose = self.purpose, reason, "no connection");
+                }
+            }
+            failures = failures.saturating_add(1);
+            tokio::time::sleep(Backoff::default().wait(failures, &mut random)).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let name = format!("studioml-envelope-gateway {:?} {}", self.side, self.purpose);
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let builder = DefaultConnectionBuilder::new().map_err(|error| error.to_string())?;
+        let builder = builder.with_uri(self.uri.clone()).with_properties(properties).with_tls_config(self.tls.clone());
+        match timeout(self.patience, builder.connect()).await {
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+            Err(_) => Err("the broker does not answer".to_owned()),
+        }
+    }
+
+    /// Waits until the connection is lost, and says why.
+    async fn watch(&self, live: &Live, usable: &watch::Sender<bool>) -> String {
+        let mut events = std::pin::pin!(live.connection.events_listener());
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Event::ConnectionBlocked(reason)) => {
+                        tracing::warn!(side = ?self.side, purpose = self.purpose, reason, "blocked by the broker");
+                    }
+                    Some(Event::ConnectionUnblocked) => {
+                        tracing::info!(side = ?self.side, purpose = self.purpose, "no longer blocked");
+                    }
+                    // of the connection, or of one channel alone: the status tells
+                    Some(_) => {}
+                    None => return "closed".to_owned(),
+                },
+                _ = looks.tick() => {}
+                () = live.given_up.notified() => return "the broker does not answer".to_owned(),
+            }
+            let status = live.connection.status();
+            if !status.connected() {
+                return "closed".to_owned();
+            }
+            let is_usable = !status.blocked();
+            usable.send_if_modified(|usable| std::mem::replace(usable, is_usable) != is_usable);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! An AMQP queue as a source.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{FutureExt, StreamExt};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Acker, BasicProperties, Channel, Consumer};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{ACCESS_REFUSED, Broker, NOT_FOUND, code_of, unavailable};
+use crate::decision::Reason;
+use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
+
+#[async_trait]
+impl Source for Broker {
+    async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
+        self.0.discovery.queues().await
+    }
+
+    async fn open(&self, queue: &QueueName, window: usize) -> Result<Box<dyn Deliveries>, SourceError> {
+        let live = self.0.consuming.live()?;
+        let prefetch = u16::try_from(window).unwrap_or(u16::MAX);
+        let opened = timeout(self.0.timeout, async {
+            let channel = live.create_channel().await?;
+            // first, or the broker sends everything that it has
+            channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+            let options = BasicConsumeOptions { exclusive: queue.is_response(), ..BasicConsumeOptions::default() };
+            let consumer =
+                channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default()).await?;
+            Ok((channel, consumer))
+        });
+        match opened.await {
+            Ok(Ok((channel, consumer))) => Ok(Box::new(Messages {
+                broker: self.clone(),
+                queue: queue.clone(),
+                channel: Arc::new(channel),
+                consumer,
+            })),
+            Ok(Err(error)) if code_of(&error) == Some(NOT_FOUND) => Err(SourceError::NoQueue),
+            Ok(Err(error)) if is_taken(&error) => Err(SourceError::Taken),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => {
+                live.give_up();
+                Err(SourceError::Unavailable("it does not answer".to_owned()))
+            }
+        }
+    }
+
+    fn connected(&self) -> watch::Receiver<bool> {
+        self.0.consuming.usable()
+    }
+}
+
+/// Whether a queue has another consumer, and either does not share it. The code alone also says that rights are missing.
+fn is_taken(error: &lapin::Error) -> bool {
+    code_of(error) == Some(ACCESS_REFUSED) && error.to_string().contains("exclusive use")
+}
+
+/// The messages of one queue. Dropping it cancels the consumer; the channel stays for as long as a message of it is held.
+struct Messages {
+    broker: Broker,
+    queue: QueueName,
+    channel: Arc<Channel>,
+    consumer: Consumer,
+}
+
+#[async_trait]
+impl Deliveries for Messages {
+    async fn next(&mut self, room: usize) -> Result<Vec<Delivery>, SourceError> {
+        let first = self.consumer.next().await;
+        let mut taken = vec![self.one(first)?];
+        while taken.len() < room {
+            // an error that comes now comes again
+            let Some(next) = self.consumer.next().now_or_never() else { break };
+            match self.one(next) {
+                Ok(delivery) => taken.push(delivery),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
+    }
+}
+
+impl Messages {
+    fn one(&self, next: Option<Result<lapin::message::Delivery, lapin::Error>>) -> Result<Delivery, SourceError> {
+        match next {
+            Some(Ok(message)) => {
+                let redelivered = message.redelivered;
+                let claim = Arc::new(MessageClaim(Arc::new(Held {
+                    broker: self.broker.clone(),
+                    queue: self.queue.clone(),
+                    body: message.data,
+                    properties: message.properties,
+                    acker: message.acker,
+                    _channel: Arc::clone(&self.channel),
+                })));
+                Ok(Delivery { claim, redelivered, file_name: None })
+            }
+            Some(Err(error)) => Err(unavailable(&error)),
+            // the broker cancels a consumer whose queue was deleted
+            None => Err(SourceError::NoQueue),
+        }
+    }
+}
+
+struct MessageClaim(Arc<Held>);
+
+struct Held {
+    broker: Broker,
+    queue: QueueName,
+    body: Vec<u8>,
+    properties: BasicProperties,
+    acker: Acker,
+    /// A channel closes with its last owner, and with it everything that was delivered on it.
+    _channel: Arc<Channel>,
+}
+
+#[async_trait]
+impl Claim for MessageClaim {
+    fn len(&self) -> u64 {
+        self.0.body.len() as u64
+    }
+
+    fn read(&self, limit: usize) -> io::Result<Vec<u8>> {
+        let end = self.0.body.len().min(limit.saturating_add(1));
+        Ok(self.0.body.get(..end).unwrap_or_default().to_vec())
+    }
+
+    fn is_live(&self) -> bool {
+        self.0.acker.usable()
+    }
+
+    async fn acknowledge(&self) -> bool {
+        let told = timeout(self.0.broker.0.timeout, self.0.acker.ack(BasicAckOptions::default())).await;
+        // `Ok(false)`: the channel was closed before
+        matches!(told, Ok(Ok(true)))
+    }
+
+    async fn release(&self) {
+        self.0.hand_back(self.0.broker.0.timeout).await;
+    }
+
+    async fn reject(&self, reason: &Reason) -> bool {
+        let Held { broker, queue, body, properties, .. } = self.0.as_ref();
+        broker.0.rejects.publish(broker, queue, body, properties, reason).await
+    }
+}
+
+impl Held {
+    async fn hand_back(&self, patience: Duration) {
+        let back = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        let _ = timeout(patience, self.acker.nack(back)).await; // a lost connection hands everything back
+    }
+}
+
+impl Drop for MessageClaim {
+    fn drop(&mut self) {
+        if self.0.acker.usable()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let held = Arc::clone(&self.0);
+            runtime.spawn(async move { held.hand_back(held.broker.0.timeout).await });
+        }
+    }
+}

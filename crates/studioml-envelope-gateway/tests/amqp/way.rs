@@ -1,0 +1,231 @@
+//! The way through: requests in, reports out, and what may not pass.
+
+use std::process::Command;
+
+use lapin::BasicProperties;
+use sha2::{Digest, Sha256};
+use studioml_envelope::Opener;
+
+use crate::brokers::World;
+use crate::support::keys::{number_of, report, report_key, request};
+use crate::support::poison::{self, Item};
+use crate::support::rabbit::{client_properties, python};
+use crate::support::{provider, wait};
+
+#[test]
+fn what_the_python_client_sends_comes_out_clear_with_its_headers() {
+    let world = World::new();
+    let sent = request(1, 4096);
+    let sealed = world.experimenter.seal(&sent);
+    let file = world.root().join("message.json");
+    std::fs::write(&file, &sealed).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/amqp/client.py");
+    let published =
+        Command::new(python()).arg(script).args([&world.outer.url, "rmq_python"]).arg(&file).output().unwrap();
+    assert!(published.status.success(), "{}", String::from_utf8_lossy(&published.stderr));
+
+    let _gateway = world.start();
+    let inner = world.inner.client();
+    let message = inner.wait_for("rmq_python");
+    assert_eq!(message.body, sent, "the decrypted bytes, unchanged");
+    let envelope: serde_json::Value = serde_json::from_slice(&sealed).unwrap();
+    let digest = Sha256::digest(envelope["message"]["payload"].as_str().unwrap().as_bytes());
+    assert_eq!(message.properties.message_id().as_ref().unwrap().as_str(), hex::encode(digest));
+    assert_eq!(*message.properties.delivery_mode(), Some(2), "persistent");
+    assert_eq!(message.header("x-studioml-source-queue").as_deref(), Some("rmq_python"));
+    assert_eq!(message.header("x-studioml-signer"), Some(world.experimenter.fingerprint()));
+    assert!(message.header("x-studioml-time").is_some());
+    wait::until("the outer queue to be empty", || (world.outer.client().count("rmq_python") == Some(0)).then_some(()));
+}
+
+#[test]
+fn reports_come_out_sealed_in_order_to_a_queue_that_nobody_bound() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare_unbound("rmq_one_response", false);
+    outer.declare("rmq_one", false);
+    let gateway = world.start();
+    wait::until("the inner queues", || inner.count("rmq_one")); // made and bound after its report queue
+    for number in 0..100 {
+        // by the exchange, as runners do
+        assert!(inner.publish("rmq_one_response", &report(number), BasicProperties::default()));
+    }
+    let opener = Opener::new(&provider(), [report_key()]).unwrap();
+    for number in 0..100 {
+        let mut message = outer.wait_for("rmq_one_response");
+        assert_eq!(message.properties.content_type().as_ref().unwrap().as_str(), "text/plain");
+        let opened = opener.open_report(&mut message.body, 1 << 20).unwrap();
+        assert_eq!(opened.unauthenticated_plaintext(), report(number));
+    }
+    // what is no report stays inside
+    assert!(inner.publish("rmq_one_response", b"no report", BasicProperties::default()));
+    let rejected = inner.wait_for("studioml-gateway-rejected");
+    assert_eq!(
+        (rejected.body.as_slice(), rejected.header("x-studioml-reason")),
+        (&b"no report"[..], Some("not-a-report".into()))
+    );
+    assert_eq!(outer.count("studioml-gateway-rejected"), None);
+    gateway.terminate();
+}
+
+#[test]
+fn each_poisoned_message_gets_one_reject_entry_as_it_came_and_the_next_one_flows() {
+    let mut world = World::new();
+    let (mounts, queue) = poison::mounts(world.root());
+    world.mounts = mounts;
+    world.configure("");
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare(&queue, false);
+    let gateway = world.start();
+    let mut rejected: f64 = 0.0;
+    for Item { name, contents, is_request } in poison::items() {
+        assert!(outer.publish(&queue, &contents, client_properties()));
+        if is_request {
+            continue;
+        }
+        rejected += 1.0;
+        let entry = outer.wait_for("studioml-gateway-rejected");
+        assert!(entry.body == contents, "{name} is not what was sent");
+        assert_eq!(entry.header("x-studioml-source-queue").as_ref(), Some(&queue));
+        for header in ["x-studioml-reason", "x-studioml-detail", "x-studioml-rejected-at"] {
+            assert!(entry.header(header).is_some(), "{name}: {header}");
+        }
+        assert_eq!(entry.properties.content_type().as_ref().unwrap().as_str(), "application/json");
+    }
+    wait::until("the outer queue to be empty", || (outer.count(&queue) == Some(0)).then_some(()));
+    let total = || gateway.metric("studioml_gateway_messages_total", &["result=\"rejected\""]);
+    wait::until("all to be counted", || (total() >= rejected).then_some(()));
+    assert_eq!(total(), rejected, "one entry each");
+    assert_eq!(outer.count("studioml-gateway-rejected"), Some(0));
+    // all that were let through were one message in different envelopes
+    assert_eq!(inner.count(&queue), Some(1));
+}
+
+#[test]
+fn a_deleted_outer_queue_takes_the_inner_one_along() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare_unbound("rmq_one_response", false);
+    for queue in ["rmq_one", "rmq_other"] {
+        outer.declare(queue, false);
+        assert!(outer.publish(queue, &world.experimenter.seal(&request(1, 300)), client_properties()));
+    }
+    let gateway = world.start();
+    for queue in ["rmq_one", "rmq_other"] {
+        wait::until("the request", || (inner.count(queue) == Some(1)).then_some(()));
+    }
+    wait::until("the inner report queue", || inner.count("rmq_one_response"));
+    outer.delete("rmq_one");
+    outer.delete("rmq_one_response");
+    wait::until("the inner queues to go", || inner.count("rmq_one").is_none().then_some(()));
+    wait::until("the inner queues to go", || inner.count("rmq_one_response").is_none().then_some(()));
+    assert_eq!(inner.count("rmq_other"), Some(1));
+    // and it may come back
+    outer.declare("rmq_one", false);
+    assert!(outer.publish("rmq_one", &world.experimenter.seal(&request(5, 300)), client_properties()));
+    assert_eq!(number_of(&inner.wait_for("rmq_one").body), 5);
+    drop(gateway);
+}
+
+#[test]
+fn a_queue_that_is_deleted_while_its_messages_are_carried_is_aborted() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare("rmq_one", false);
+    for number in 0..400 {
+        assert!(outer.publish("rmq_one", &world.experimenter.seal(&request(number, 300)), client_properties()));
+    }
+    let gateway = world.start();
+    wait::until("the first request", || inner.count("rmq_one").filter(|count| *count > 0));
+    outer.delete("rmq_one");
+    wait::until("the inner queue to go", || inner.count("rmq_one").is_none().then_some(()));
+    // what was under way when it went is neither carried in later nor held for ever
+    let in_flight = || gateway.metric("studioml_gateway_in_flight", &["direction=\"requests\""]);
+    wait::until("nothing in flight", || (in_flight() == 0.0).then_some(()));
+    gateway.wait_until_ready();
+    assert_eq!(inner.count("rmq_one"), None);
+}
+
+#[test]
+fn reports_keep_their_order_between_two_gateways_when_one_is_killed() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare_unbound("rmq_one_response", false);
+    outer.declare("rmq_one", false);
+    let mut gateways = vec![world.start(), world.start()];
+    for gateway in &gateways {
+        gateway.wait_until_ready();
+    }
+    wait::until("the inner queues", || inner.count("rmq_one"));
+    let opener = Opener::new(&provider(), [report_key()]).unwrap();
+    let mut arrived = Vec::new();
+    for number in 0..600 {
+        assert!(inner.publish_directly("rmq_one_response", &report(number), BasicProperties::default()));
+        if number % 200 == 100 {
+            gateways.remove(0).kill();
+            gateways.push(world.start());
+        }
+    }
+    wait::until("the reports", || {
+        for mut message in outer.take_all("rmq_one_response") {
+            let opened = opener.open_report(&mut message.body, 1 << 20).unwrap();
+            let report: serde_json::Value = serde_json::from_slice(opened.unauthenticated_plaintext()).unwrap();
+            arrived.push(report["experimentId"].as_str().unwrap().parse::<usize>().unwrap());
+        }
+        (arrived.last() == Some(&599)).then_some(())
+    });
+    // what was published and not acknowledged when a gateway was killed comes again; nothing overtakes
+    let mut seen = std::collections::BTreeSet::new();
+    arrived.retain(|number| seen.insert(*number));
+    assert_eq!(arrived, (0..600).collect::<Vec<_>>());
+}
+
+#[test]
+fn queues_without_a_key_and_without_a_binding_are_left_alone() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare("sqs_one", false);
+    outer.declare_unbound("rmq_unbound", false);
+    outer.declare("rmq_one", false);
+    assert!(outer.publish("sqs_one", &world.experimenter.seal(&request(1, 300)), client_properties()));
+    assert!(outer.publish_directly("rmq_unbound", &world.experimenter.seal(&request(2, 300)), client_properties()));
+    assert!(outer.publish("rmq_one", &world.experimenter.seal(&request(3, 300)), client_properties()));
+    let gateway = world.start();
+    assert_eq!(number_of(&inner.wait_for("rmq_one").body), 3);
+    gateway.wait_until_ready();
+    assert_eq!((outer.count("sqs_one"), outer.count("rmq_unbound")), (Some(1), Some(1)));
+    assert_eq!((inner.count("sqs_one"), inner.count("rmq_unbound")), (None, None));
+}
+
+#[test]
+fn an_inner_queue_that_is_deleted_mid_stream_is_made_again() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare("rmq_one", true);
+    let gateway = world.start();
+    assert!(outer.publish("rmq_one", &world.experimenter.seal(&request(0, 300)), client_properties()));
+    inner.wait_for("rmq_one");
+    inner.delete("rmq_one");
+    for number in 1..20 {
+        assert!(outer.publish("rmq_one", &world.experimenter.seal(&request(number, 300)), client_properties()));
+    }
+    let mut numbers: Vec<usize> = (1..20).map(|_| number_of(&inner.wait_for("rmq_one").body)).collect();
+    numbers.sort();
+    assert_eq!(numbers, (1..20).collect::<Vec<_>>());
+    assert!(gateway.metric("studioml_gateway_publish_failures_total", &["returned"]) > 0.0);
+}
+
+#[test]
+fn a_message_that_was_published_before_is_not_published_again() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare("rmq_one", false);
+    let sealed = world.experimenter.seal(&request(0, 300));
+    let gateway = world.start();
+    for _ in 0..5 {
+        assert!(outer.publish("rmq_one", &sealed, client_properties()));
+    }
+    let duplicates = || gateway.metric("studioml_gateway_messages_total", &["result=\"duplicate\""]);
+    wait::until("the duplicates", || (duplicates() == 4.0).then_some(()));
+    assert_eq!(inner.count("rmq_one"), Some(1));
+}
