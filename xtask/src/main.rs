@@ -14,10 +14,12 @@ mod features;
 mod fuzz;
 mod fuzz_seeds;
 mod layers;
+mod load;
 mod msrv;
 mod mutants;
 mod process;
 mod semver;
+mod soak;
 mod test;
 mod tool;
 mod vectors;
@@ -51,6 +53,8 @@ enum Verb {
     Fuzz(fuzz::Args),
     FuzzSeeds(fuzz_seeds::Args),
     Bench(bench::Args),
+    Load(load::Args),
+    Soak(soak::Args),
     BenchCompare(bench_compare::Args),
     Dist(dist::Args),
     Tool(tool::Args),
@@ -80,6 +84,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Fuzz(args) => fuzz::run(&args, &workspace)?,
         Verb::FuzzSeeds(args) => fuzz_seeds::run(&args, &workspace)?,
         Verb::Bench(args) => bench::run(&args, &workspace)?,
+        Verb::Load(args) => load::run(&args, &workspace)?,
+        Verb::Soak(args) => return soak::run(&args, &workspace),
         Verb::BenchCompare(args) => return bench_compare::run(&args),
         Verb::Dist(args) => dist::run(&args, &workspace)?,
         Verb::Tool(args) => tool::run(&args, &workspace)?,

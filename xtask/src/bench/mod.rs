@@ -17,10 +17,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::load;
 use crate::process;
 use crate::workspace::Workspace;
 use instructions::Counts;
-use report::Report;
+use report::{Measurement, Report};
 
 /// Measure, and write target/bench-report/report.{html,md,json}
 ///
@@ -101,14 +102,32 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
         std::fs::remove_dir_all(&raw).with_context(|| raw.display().to_string())?;
     }
     process::run(command.env("CRITERION_HOME", &raw).envs(peers::find(workspace)))?;
-    let measurements = criterion::read(&raw)?;
+    let mut measurements = criterion::read(&raw)?;
     if measurements.is_empty() {
         bail!("the benches ran and left no measurement in {}", raw.display());
     }
 
+    measurements.extend(load::recorded(&folder)?);
+
     let report = Report { machine, measurements };
     std::fs::write(&json, serde_json::to_string_pretty(&report)? + "\n").with_context(|| json.display().to_string())?;
     write(&report, instructions::kept(&counted)?.as_ref(), &folder)
+}
+
+/// Puts measurements of `cargo xtask load` into the report, in place of earlier ones of the same operations.
+pub fn join(measurements: Vec<Measurement>, workspace: &Workspace) -> Result<()> {
+    let folder = workspace.target().join("bench-report");
+    let json = folder.join("report.json");
+    let mut report = if json.exists() {
+        Report::read(&json)?
+    } else {
+        Report { machine: machine::describe(workspace)?, measurements: Vec::new() }
+    };
+    let replaced: BTreeSet<&str> = measurements.iter().map(|measurement| measurement.operation.as_str()).collect();
+    report.measurements.retain(|earlier| !replaced.contains(earlier.operation.as_str()));
+    report.measurements.extend(measurements);
+    std::fs::write(&json, serde_json::to_string_pretty(&report)? + "\n").with_context(|| json.display().to_string())?;
+    write(&report, instructions::kept(&folder.join("instructions.json"))?.as_ref(), &folder)
 }
 
 fn selected(args: &Args, workspace: &Workspace, programs: &[String]) -> Result<Command> {
