@@ -1,7 +1,10 @@
 //! The order of work, the same on every vector path: NaCl `secretbox` (D. J. Bernstein, *Cryptography in NaCl*, §9).
 //!
 //! Block 0 of the XSalsa20 stream gives the one-time MAC key (32 bytes) and covers the first 32 bytes of the message; block i
-//! covers the 64 from byte 64·i − 32 on. A message that fits is served from the first call of the cipher alone.
+//! covers the 64 from byte 64·i − 32 on. Short messages ([`short`]) are served from one call of the cipher and keep a small
+//! stack; longer ones are cut into pieces that stay in the first-level cache, each encrypted and then authenticated.
+//!
+//! Every function here is written into an island (see `paths`) and leaves the wiping of what the compiler spilled to it.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -15,31 +18,34 @@ use crate::span::Span;
 /// Bytes of the stream that the MAC key takes.
 const MAC_KEY: usize = 32;
 
+/// The most blocks that a short message needs.
+pub(crate) const FEW_BLOCKS: usize = 6;
+
+/// The most blocks that any path makes at first for a message that is not short, and in one pass after that.
+pub(crate) const FIRST_BLOCKS: usize = 17;
+
 /// The kernels of one path. A value of an implementing type is the proof that this CPU has them.
-///
-/// All of them are written into one function per path and operation, the one that the path's features are enabled for.
 pub(crate) trait Kernels: Copy {
     /// A MAC in the making.
     type Mac;
 
-    /// Blocks that [`first_blocks`](Self::first_blocks) gives at most: 2 to [`FIRST_BLOCKS`].
-    const FIRST_BLOCKS: usize;
-
-    /// Up to how many bytes a message has its MAC made by [`short_mac`](Self::short_mac); the first blocks cover as many.
-    const SHORT: usize;
+    /// Blocks that [`first_blocks`](Self::first_blocks) gives at most: more than [`FEW_BLOCKS`], at most [`FIRST_BLOCKS`].
+    const FIRST: usize;
 
     /// The matrix of XSalsa20.
     fn xsalsa20(self, key: &[u8; 32], input: &[u8; 16], nonce: &[u8; 8], matrix: &mut Matrix);
+    /// The first `blocks` blocks of key stream, of a few.
+    fn few_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FEW_BLOCKS>);
     /// The first `blocks` blocks of key stream.
     fn first_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>);
     /// XORs `key_stream`, which is at least as long, onto `span`.
     fn xor_bytes(self, span: Span<'_>, key_stream: &[u8]);
-    /// XORs the key stream from block `counter` on onto `span`.
-    fn xor(self, matrix: &Matrix, counter: u64, span: Span<'_>);
+    /// XORs the key stream from block `counter` on onto `span`. Key stream that passes through memory does so in `work`.
+    fn xor(self, matrix: &Matrix, counter: u64, span: Span<'_>, work: &mut Stream<FIRST_BLOCKS>);
 
-    /// The tag of a whole message.
+    /// The tag of a short message.
     fn short_mac(self, key: &[u8; 32], ciphertext: &[u8]) -> Tag;
-    /// A MAC for a message of `len` bytes.
+    /// The MAC of a message of `len` bytes, at least one.
     fn mac(self, key: &[u8; 32], len: usize) -> Self::Mac;
     /// Takes what it can off the front of `ciphertext` and returns how many bytes that was: all but less than a group.
     fn mac_update(self, mac: &mut Self::Mac, ciphertext: &[u8]) -> usize;
@@ -47,28 +53,145 @@ pub(crate) trait Kernels: Copy {
     fn mac_finish(self, mac: &mut Self::Mac, rest: &[u8]) -> Tag;
 }
 
-/// The most blocks that any path makes at first.
-pub(crate) const FIRST_BLOCKS: usize = 17;
+/// Messages of at most [`short::MAX`] bytes.
+pub(crate) mod short {
+    use super::*;
 
-/// Room in front of a piece for the ciphertext that the MAC has not taken yet: less than its largest group.
-const PENDING: usize = 128;
+    /// Covered by the few blocks.
+    pub(crate) const MAX: usize = FEW_BLOCKS * BLOCK - MAC_KEY;
 
-/// What a message begins with.
-struct Start {
-    matrix: Matrix,
-    stream: Stream<FIRST_BLOCKS>,
+    #[inline(always)]
+    pub(crate) fn seal_in_place<K: Kernels>(kernels: K, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+        let mut start = Start::<FEW_BLOCKS>::new();
+        start.begin(kernels, key, nonce, text.len());
+        kernels.xor_bytes(Span::in_place(text), start.key_stream());
+        kernels.short_mac(start.mac_key(), text)
+    }
+
+    /// Seals `plaintext` into `ciphertext`, of the same length.
+    #[inline(always)]
+    pub(crate) fn seal_into<K: Kernels>(
+        kernels: K,
+        key: &SessionKey,
+        nonce: &Nonce,
+        plaintext: &[u8],
+        ciphertext: &mut [u8],
+    ) -> Tag {
+        let mut start = Start::<FEW_BLOCKS>::new();
+        start.begin(kernels, key, nonce, plaintext.len());
+        kernels.xor_bytes(Span::from_to(plaintext, ciphertext), start.key_stream());
+        kernels.short_mac(start.mac_key(), ciphertext)
+    }
+
+    #[inline(always)]
+    pub(crate) fn open_in_place<K: Kernels>(
+        kernels: K,
+        key: &SessionKey,
+        nonce: &Nonce,
+        tag: &Tag,
+        text: &mut [u8],
+    ) -> Result<(), Unauthentic> {
+        let mut start = Start::<FEW_BLOCKS>::new();
+        start.begin(kernels, key, nonce, text.len());
+        check(&kernels.short_mac(start.mac_key(), text), tag)?;
+        kernels.xor_bytes(Span::in_place(text), start.key_stream());
+        Ok(())
+    }
 }
 
-impl Start {
+#[inline(always)]
+pub(crate) fn seal_in_place<K: Kernels>(kernels: K, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+    let mut start = Start::<FIRST_BLOCKS>::new();
+    start.begin(kernels, key, nonce, text.len());
+    let mut mac = kernels.mac(start.mac_key(), text.len());
+    let mut pieces = Pieces::<K>::new(text.len());
+    let mut authenticated = 0;
+    loop {
+        let (offset, len) = pieces.next();
+        let (_, piece) = text.split_at_mut(offset);
+        let (piece, behind) = piece.split_at_mut(len);
+        let last = behind.is_empty();
+        start.xor(kernels, offset, Span::in_place(piece));
+        let (ready, _) = text.split_at(offset + len);
+        let (_, ready) = ready.split_at(authenticated);
+        if last {
+            return kernels.mac_finish(&mut mac, ready);
+        }
+        authenticated += kernels.mac_update(&mut mac, ready);
+    }
+}
+
+#[inline(always)]
+pub(crate) fn seal_chunks<K: Kernels>(
+    kernels: K,
+    key: &SessionKey,
+    nonce: &Nonce,
+    plaintext: &[u8],
+    scratch: &mut Scratch,
+    sink: &mut dyn FnMut(&[u8]),
+) -> Tag {
+    let mut start = Start::<FIRST_BLOCKS>::new();
+    start.begin(kernels, key, nonce, plaintext.len());
+    let mut mac = kernels.mac(start.mac_key(), plaintext.len());
+    let mut pieces = Pieces::<K>::new(plaintext.len());
+    let mut pending = 0;
+    loop {
+        let (offset, len) = pieces.next();
+        let (_, piece) = plaintext.split_at(offset);
+        let (piece, behind) = piece.split_at(len);
+        let (_, room) = scratch.0.split_at_mut(PENDING);
+        let (room, _) = room.split_at_mut(len);
+        start.xor(kernels, offset, Span::between(piece, room));
+        let end = PENDING + len;
+        // SAFETY: the kernels have written the whole span, and what is pending was copied to just before it.
+        let ready = unsafe { scratch.written(PENDING - pending, end) };
+        if behind.is_empty() {
+            let tag = kernels.mac_finish(&mut mac, ready);
+            // SAFETY: the kernels have written the whole span.
+            sink(unsafe { scratch.written(PENDING, end) });
+            return tag;
+        }
+        pending = ready.len() - kernels.mac_update(&mut mac, ready);
+        scratch.0.copy_within(end - pending..end, PENDING - pending);
+        // SAFETY: the kernels have written the whole span.
+        sink(unsafe { scratch.written(PENDING, end) });
+    }
+}
+
+#[inline(always)]
+pub(crate) fn open_in_place<K: Kernels>(
+    kernels: K,
+    key: &SessionKey,
+    nonce: &Nonce,
+    tag: &Tag,
+    text: &mut [u8],
+) -> Result<(), Unauthentic> {
+    let mut start = Start::<FIRST_BLOCKS>::new();
+    start.begin(kernels, key, nonce, text.len());
+    let mut mac = kernels.mac(start.mac_key(), text.len());
+    check(&kernels.mac_finish(&mut mac, text), tag)?;
+    start.xor(kernels, 0, Span::in_place(text));
+    Ok(())
+}
+
+/// What a message begins with. Wiped on drop, field by field.
+struct Start<const BLOCKS: usize> {
+    matrix: Matrix,
+    stream: Stream<BLOCKS>,
+}
+
+impl<const BLOCKS: usize> Start<BLOCKS> {
     #[inline(always)]
-    fn new<K: Kernels>(kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) -> Self {
-        let mut start = Self { matrix: Matrix([0; 16]), stream: Stream([[0; BLOCK]; FIRST_BLOCKS]) };
+    fn new() -> Self {
+        Self { matrix: Matrix::new(), stream: Stream::new() }
+    }
+
+    /// Fills the matrix. In place: a struct that is returned may be copied, and the copy is not wiped.
+    #[inline(always)]
+    fn xsalsa20<K: Kernels>(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce) {
         let Some((input, nonce)) = nonce.split_first_chunk::<16>() else { unreachable!() };
         let Some(nonce) = nonce.first_chunk::<8>() else { unreachable!() };
-        kernels.xsalsa20(key.expose_secret(), input, nonce, &mut start.matrix);
-        let blocks = len.saturating_add(MAC_KEY).div_ceil(BLOCK).min(K::FIRST_BLOCKS);
-        kernels.first_blocks(&start.matrix, blocks, &mut start.stream);
-        start
+        kernels.xsalsa20(key.expose_secret(), input, nonce, &mut self.matrix);
     }
 
     #[inline(always)]
@@ -77,27 +200,58 @@ impl Start {
         mac_key
     }
 
-    /// XORs the stream onto the beginning of a message, as far as the first blocks go.
+    /// The stream behind the MAC key.
     #[inline(always)]
-    fn xor_first<K: Kernels>(&self, kernels: K, span: &mut Span<'_>) {
-        let (_, key_stream) = self.stream.0.as_flattened().split_at(MAC_KEY);
-        kernels.xor_bytes(span.take_up_to(covered::<K>()), key_stream);
+    fn key_stream(&self) -> &[u8] {
+        self.stream.0.as_flattened().split_at(MAC_KEY).1
+    }
+}
+
+impl Start<FEW_BLOCKS> {
+    /// Makes the stream that a short message of `len` bytes needs.
+    #[inline(always)]
+    fn begin<K: Kernels>(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
+        self.xsalsa20(kernels, key, nonce);
+        kernels.few_blocks(&self.matrix, blocks(len).min(FEW_BLOCKS), &mut self.stream);
+    }
+}
+
+impl Start<FIRST_BLOCKS> {
+    /// Makes as much of the stream as a message of `len` bytes needs and the kernel makes at once.
+    #[inline(always)]
+    fn begin<K: Kernels>(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
+        self.xsalsa20(kernels, key, nonce);
+        kernels.first_blocks(&self.matrix, blocks(len).min(K::FIRST), &mut self.stream);
     }
 
-    /// XORs the stream onto what stands at `offset` of the message: 0, or where [`Pieces`] cuts it.
+    /// XORs the stream onto what stands at `offset` of the message: 0 first, then where [`Pieces`] cuts it.
     #[inline(always)]
-    fn xor_piece<K: Kernels>(&self, kernels: K, mut offset: usize, mut span: Span<'_>) {
+    fn xor<K: Kernels>(&mut self, kernels: K, mut offset: usize, mut span: Span<'_>) {
         if offset == 0 {
-            self.xor_first(kernels, &mut span);
+            kernels.xor_bytes(span.take_up_to(covered::<K>()), self.key_stream());
             offset = covered::<K>();
         }
-        kernels.xor(&self.matrix, ((offset + MAC_KEY) / BLOCK) as u64, span);
+        if span.len() > 0 {
+            kernels.xor(&self.matrix, ((offset + MAC_KEY) / BLOCK) as u64, span, &mut self.stream);
+        }
     }
+}
+
+/// Blocks that a message of `len` bytes needs.
+#[inline(always)]
+fn blocks(len: usize) -> usize {
+    len.saturating_add(MAC_KEY).div_ceil(BLOCK)
 }
 
 /// How much of a message the first blocks cover.
 const fn covered<K: Kernels>() -> usize {
-    K::FIRST_BLOCKS * BLOCK - MAC_KEY
+    K::FIRST * BLOCK - MAC_KEY
+}
+
+/// Compares without telling where the difference is.
+#[inline(always)]
+fn check(expected: &Tag, tag: &Tag) -> Result<(), Unauthentic> {
+    if bool::from(expected.ct_eq(tag)) { Ok(()) } else { Err(Unauthentic) }
 }
 
 /// Cuts a message into pieces that stay in the first-level cache: the first ends with a pass of the cipher after the first
@@ -129,36 +283,19 @@ impl<K: Kernels> Pieces<K> {
     }
 }
 
-#[inline(always)]
-pub(crate) fn seal_in_place<K: Kernels>(kernels: K, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-    let start = Start::new(kernels, key, nonce, text.len());
-    if text.len() <= K::SHORT {
-        start.xor_first(kernels, &mut Span::in_place(text));
-        return kernels.short_mac(start.mac_key(), text);
-    }
-    let mut mac = kernels.mac(start.mac_key(), text.len());
-    let mut pieces = Pieces::<K>::new(text.len());
-    let mut authenticated = 0;
-    loop {
-        let (offset, len) = pieces.next();
-        let (_, piece) = text.split_at_mut(offset);
-        let (piece, behind) = piece.split_at_mut(len);
-        let last = behind.is_empty();
-        start.xor_piece(kernels, offset, Span::in_place(piece));
-        let (ready, _) = text.split_at(offset + len);
-        let (_, ready) = ready.split_at(authenticated);
-        if last {
-            return kernels.mac_finish(&mut mac, ready);
-        }
-        authenticated += kernels.mac_update(&mut mac, ready);
-    }
-}
+/// Room in front of a piece for the ciphertext that the MAC has not taken yet: less than its largest group.
+const PENDING: usize = 128;
 
 /// Ciphertext on its way to the sink: never plaintext, never key stream.
 #[repr(C, align(64))]
-struct Scratch([MaybeUninit<u8>; PENDING + CHUNK]);
+pub(crate) struct Scratch([MaybeUninit<u8>; PENDING + CHUNK]);
 
 impl Scratch {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self([MaybeUninit::uninit(); PENDING + CHUNK])
+    }
+
     /// # Safety
     /// The bytes from `from` to `to` have been written.
     #[inline(always)]
@@ -168,72 +305,4 @@ impl Scratch {
         // SAFETY: as the caller promises.
         unsafe { range.assume_init_ref() }
     }
-}
-
-#[inline(always)]
-pub(crate) fn seal_chunks<K: Kernels>(
-    kernels: K,
-    key: &SessionKey,
-    nonce: &Nonce,
-    plaintext: &[u8],
-    sink: &mut dyn FnMut(&[u8]),
-) -> Tag {
-    let start = Start::new(kernels, key, nonce, plaintext.len());
-    let mut scratch = Scratch([MaybeUninit::uninit(); PENDING + CHUNK]);
-    if plaintext.len() <= K::SHORT {
-        let (room, _) = scratch.0.split_at_mut(plaintext.len());
-        start.xor_first(kernels, &mut Span::between(plaintext, room));
-        // SAFETY: the kernels have written the whole span.
-        let ciphertext = unsafe { scratch.written(0, plaintext.len()) };
-        let tag = kernels.short_mac(start.mac_key(), ciphertext);
-        if !ciphertext.is_empty() {
-            sink(ciphertext);
-        }
-        return tag;
-    }
-    let mut mac = kernels.mac(start.mac_key(), plaintext.len());
-    let mut pieces = Pieces::<K>::new(plaintext.len());
-    let mut pending = 0;
-    loop {
-        let (offset, len) = pieces.next();
-        let (_, piece) = plaintext.split_at(offset);
-        let (piece, behind) = piece.split_at(len);
-        let (_, room) = scratch.0.split_at_mut(PENDING);
-        let (room, _) = room.split_at_mut(len);
-        start.xor_piece(kernels, offset, Span::between(piece, room));
-        let end = PENDING + len;
-        // SAFETY: the kernels have written the whole span, and what is pending was copied to just before it.
-        let ready = unsafe { scratch.written(PENDING - pending, end) };
-        if behind.is_empty() {
-            let tag = kernels.mac_finish(&mut mac, ready);
-            // SAFETY: the kernels have written the whole span.
-            sink(unsafe { scratch.written(PENDING, end) });
-            return tag;
-        }
-        pending = ready.len() - kernels.mac_update(&mut mac, ready);
-        scratch.0.copy_within(end - pending..end, PENDING - pending);
-        // SAFETY: the kernels have written the whole span.
-        sink(unsafe { scratch.written(PENDING, end) });
-    }
-}
-
-#[inline(always)]
-pub(crate) fn open_in_place<K: Kernels>(
-    kernels: K,
-    key: &SessionKey,
-    nonce: &Nonce,
-    tag: &Tag,
-    text: &mut [u8],
-) -> Result<(), Unauthentic> {
-    let start = Start::new(kernels, key, nonce, text.len());
-    let expected = if text.len() <= K::SHORT {
-        kernels.short_mac(start.mac_key(), text)
-    } else {
-        kernels.mac_finish(&mut kernels.mac(start.mac_key(), text.len()), text)
-    };
-    if !bool::from(expected.ct_eq(tag)) {
-        return Err(Unauthentic);
-    }
-    start.xor_piece(kernels, 0, Span::in_place(text));
-    Ok(())
 }

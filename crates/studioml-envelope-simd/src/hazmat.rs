@@ -86,7 +86,7 @@ macro_rules! vector_kernels {
     ($name:ident) => {
         impl Kernels for crate::paths::$name {
             fn hsalsa20(&self, key: &[u8; 32], input: &[u8; 16]) -> [u8; 32] {
-                let mut matrix = Matrix([0; 16]);
+                let mut matrix = Matrix::new();
                 flow::Kernels::xsalsa20(*self, key, input, &[0; 8], &mut matrix);
                 let mut out = [0; 32];
                 let [_, k0, k1, k2, k3, _, _, _, _, _, _, k4, k5, k6, k7, _] = matrix.0;
@@ -98,7 +98,8 @@ macro_rules! vector_kernels {
             }
 
             fn salsa20_xor(&self, key: &[u8; 32], nonce: &[u8; 8], counter: u64, text: &mut [u8]) {
-                flow::Kernels::xor(*self, &Matrix::of(key, nonce), counter, Span::in_place(text));
+                let mut work = Stream::new();
+                flow::Kernels::xor(*self, &Matrix::of(key, nonce), counter, Span::in_place(text), &mut work);
             }
 
             fn salsa20_first(&self, key: &[u8; 32], nonce: &[u8; 8], stream: &mut [u8]) {
@@ -110,7 +111,7 @@ macro_rules! vector_kernels {
             }
 
             fn first_len(&self) -> usize {
-                <Self as flow::Kernels>::FIRST_BLOCKS * BLOCK
+                <Self as flow::Kernels>::FIRST * BLOCK
             }
 
             fn poly1305(&self, key: &[u8; 32], message: &[u8]) -> [u8; 16] {

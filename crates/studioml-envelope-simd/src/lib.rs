@@ -33,6 +33,8 @@
 mod dispatch;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod flow;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod frame;
 #[doc(hidden)]
 pub mod hazmat;
 #[cfg(all(target_arch = "x86_64", not(miri)))]

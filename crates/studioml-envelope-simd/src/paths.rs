@@ -5,15 +5,72 @@ use studioml_envelope_core::{Implementation, Nonce, Part, SecretBox, SessionKey,
 use zeroize::zeroize_stack;
 
 use crate::dispatch::Path;
-use crate::flow::{self, FIRST_BLOCKS, Kernels};
+use crate::flow::{self, FEW_BLOCKS, FIRST_BLOCKS, Kernels, Scratch};
 use crate::poly1305::{self, scalar};
 use crate::salsa20::{self, Matrix, Stream};
 use crate::span::Span;
 
+/// Runs the island for this length, and overwrites the stack that it has used: what the compiler
+/// spilled there, and what was there under a name, which has been wiped once before.
+#[inline(always)]
+fn wiped<const SHORT: usize, const LONG: usize, T, R>(
+    len: usize,
+    text: T,
+    short: impl FnOnce(T) -> R,
+    long: impl FnOnce(T) -> R,
+) -> R {
+    if len <= flow::short::MAX {
+        let result = short(text);
+        zeroize_stack::<SHORT>();
+        result
+    } else {
+        let result = long(text);
+        zeroize_stack::<LONG>();
+        result
+    }
+}
+
+/// The same for sealing in pieces, even if the sink panics. The scratch is outside of the island: it holds ciphertext only.
+#[inline(always)]
+fn seal_chunks<const SHORT: usize, const LONG: usize>(
+    plaintext: &[u8],
+    sink: &mut dyn FnMut(&[u8]),
+    short: impl FnOnce(&mut [u8]) -> Tag,
+    long: impl FnOnce(&mut Scratch, &mut dyn FnMut(&[u8])) -> Tag,
+) -> Tag {
+    struct WipeStack<const LEN: usize>;
+    impl<const LEN: usize> Drop for WipeStack<LEN> {
+        fn drop(&mut self) {
+            zeroize_stack::<LEN>();
+        }
+    }
+    if plaintext.len() <= flow::short::MAX {
+        let mut ciphertext = [0; flow::short::MAX];
+        let (ciphertext, _) = ciphertext.split_at_mut(plaintext.len());
+        let tag = short(ciphertext);
+        zeroize_stack::<SHORT>();
+        if !ciphertext.is_empty() {
+            sink(ciphertext);
+        }
+        return tag;
+    }
+    let mut scratch = Scratch::new();
+    let _wipe = WipeStack::<LONG>;
+    long(&mut scratch, sink)
+}
+
+/// A build with debug assertions leaves more calls standing, and takes more stack.
+const fn deep(release: usize) -> usize {
+    if cfg!(debug_assertions) { 3 * release } else { release }
+}
+
+// `stack` is what an island uses, with what it calls, for a short message and for any other: the test `wiped` finds what would
+// lie deeper.
 macro_rules! path {
     (
         $(#[$doc:meta])*
-        $name:ident, $module:ident, [$($feature:tt),+], $features:literal, $short:literal, $stack:expr
+        $name:ident, $module:ident, [$($feature:tt),+], $features:literal,
+        stack: $short:literal short, $long:literal long
     ) => {
         $(#[$doc])*
         ///
@@ -40,13 +97,22 @@ macro_rules! path {
             fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn island(path: $name, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+                fn short(path: $name, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+                    flow::short::seal_in_place(path, key, nonce, text)
+                }
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn long(path: $name, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
                     flow::seal_in_place(path, key, nonce, text)
                 }
-                // SAFETY: `self` is the proof that this CPU has the features.
-                let tag = unsafe { island(*self, key, nonce, text) };
-                zeroize_stack::<{ $stack }>();
-                tag
+                wiped::<{ deep($short) }, { deep($long) }, _, _>(
+                    text.len(),
+                    text,
+                    // SAFETY: `self` is the proof that this CPU has the features.
+                    |text| unsafe { short(*self, key, nonce, text) },
+                    // SAFETY: as above.
+                    |text| unsafe { long(*self, key, nonce, text) },
+                )
             }
 
             fn seal_chunks(
@@ -58,19 +124,29 @@ macro_rules! path {
             ) -> Tag {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn island(
+                fn short(path: $name, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], ciphertext: &mut [u8]) -> Tag {
+                    flow::short::seal_into(path, key, nonce, plaintext, ciphertext)
+                }
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn long(
                     path: $name,
                     key: &SessionKey,
                     nonce: &Nonce,
                     plaintext: &[u8],
+                    scratch: &mut Scratch,
                     sink: &mut dyn FnMut(&[u8]),
                 ) -> Tag {
-                    flow::seal_chunks(path, key, nonce, plaintext, sink)
+                    flow::seal_chunks(path, key, nonce, plaintext, scratch, sink)
                 }
-                // SAFETY: `self` is the proof that this CPU has the features.
-                let tag = unsafe { island(*self, key, nonce, plaintext, sink) };
-                zeroize_stack::<{ $stack }>();
-                tag
+                seal_chunks::<{ deep($short) }, { deep($long) }>(
+                    plaintext,
+                    sink,
+                    // SAFETY: `self` is the proof that this CPU has the features.
+                    |ciphertext| unsafe { short(*self, key, nonce, plaintext, ciphertext) },
+                    // SAFETY: as above.
+                    |scratch, sink| unsafe { long(*self, key, nonce, plaintext, scratch, sink) },
+                )
             }
 
             fn open_in_place(
@@ -82,7 +158,18 @@ macro_rules! path {
             ) -> Result<(), Unauthentic> {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn island(
+                fn short(
+                    path: $name,
+                    key: &SessionKey,
+                    nonce: &Nonce,
+                    tag: &Tag,
+                    text: &mut [u8],
+                ) -> Result<(), Unauthentic> {
+                    flow::short::open_in_place(path, key, nonce, tag, text)
+                }
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn long(
                     path: $name,
                     key: &SessionKey,
                     nonce: &Nonce,
@@ -91,23 +178,32 @@ macro_rules! path {
                 ) -> Result<(), Unauthentic> {
                     flow::open_in_place(path, key, nonce, tag, text)
                 }
-                // SAFETY: `self` is the proof that this CPU has the features.
-                let verdict = unsafe { island(*self, key, nonce, tag, text) };
-                zeroize_stack::<{ $stack }>();
-                verdict
+                wiped::<{ deep($short) }, { deep($long) }, _, _>(
+                    text.len(),
+                    text,
+                    // SAFETY: `self` is the proof that this CPU has the features.
+                    |text| unsafe { short(*self, key, nonce, tag, text) },
+                    // SAFETY: as above.
+                    |text| unsafe { long(*self, key, nonce, tag, text) },
+                )
             }
         }
 
         // Each function here wants the features that `detect` has found.
         impl Kernels for $name {
             type Mac = poly1305::$module::Mac;
-            const FIRST_BLOCKS: usize = salsa20::$module::FIRST;
-            const SHORT: usize = $short;
+            const FIRST: usize = salsa20::$module::FIRST;
 
             #[inline(always)]
             fn xsalsa20(self, key: &[u8; 32], input: &[u8; 16], nonce: &[u8; 8], matrix: &mut Matrix) {
                 // SAFETY: `self` is the proof.
                 unsafe { salsa20::$module::xsalsa20(key, input, nonce, matrix) }
+            }
+
+            #[inline(always)]
+            fn few_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FEW_BLOCKS>) {
+                // SAFETY: `self` is the proof.
+                unsafe { salsa20::$module::few_blocks(matrix, blocks, stream) }
             }
 
             #[inline(always)]
@@ -123,9 +219,9 @@ macro_rules! path {
             }
 
             #[inline(always)]
-            fn xor(self, matrix: &Matrix, counter: u64, span: Span<'_>) {
+            fn xor(self, matrix: &Matrix, counter: u64, span: Span<'_>, work: &mut Stream<FIRST_BLOCKS>) {
                 // SAFETY: `self` is the proof.
-                unsafe { salsa20::$module::xor(matrix, counter, span) }
+                unsafe { salsa20::$module::xor(matrix, counter, span, work) }
             }
 
             #[inline(always)]
@@ -156,7 +252,7 @@ macro_rules! path {
 
 path!(
     /// x86-64 with AVX2 and BMI2.
-    Avx2, avx2, ["avx2", "bmi2"], "avx2,bmi2", 128, 4096
+    Avx2, avx2, ["avx2", "bmi2"], "avx2,bmi2", stack: 1536 short, 6144 long
 );
 
 path!(
@@ -165,6 +261,5 @@ path!(
     avx512,
     ["avx512f", "avx512vl", "avx512bw", "avx512ifma", "avx2", "bmi2"],
     "avx512f,avx512vl,avx512bw,avx512ifma,avx2,bmi2",
-    128,
-    4096
+    stack: 1024 short, 3584 long
 );

@@ -33,6 +33,14 @@ impl<'a> Span<'a> {
         Self { source: source.as_ptr(), target: target.as_mut_ptr().cast(), len, borrows: PhantomData }
     }
 
+    /// The same for a target that has been written before.
+    #[inline]
+    pub(crate) fn from_to(source: &'a [u8], target: &'a mut [u8]) -> Self {
+        debug_assert_eq!(source.len(), target.len());
+        let len = source.len().min(target.len());
+        Self { source: source.as_ptr(), target: target.as_mut_ptr(), len, borrows: PhantomData }
+    }
+
     /// Bytes left.
     #[inline]
     pub(crate) fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 //! A number is Σ 2²⁶ⁱlᵢ with five limbs of about 26 bits. `vpmuludq` multiplies the low 32 bits of two lanes: **whatever an
 //! operand has above bit 31 is lost without a sign**. Why no operand ever has:
 //!
-//! Call a number *carried* if l₀, l₂, l₃ < 2²⁶, l₁ < 2²⁶ + 2⁹ and l₄ < 2²⁶ + 2⁷. Multipliers (powers of r) are carried. Of the
+//! Call a number *carried* if every limb is below 2²⁶ + 2⁹. Multipliers (powers of r) are carried. Of the
 //! other factors one is a carried number plus a block, the other a block (b₀ … b₃ < 2²⁶, b₄ < 2²⁵, the bit above the block
 //! included):
 //!
@@ -28,6 +28,7 @@ use zeroize::optimization_barrier;
 
 use super::scalar::{Key, Sum};
 use super::{BLOCK, first_group};
+use crate::frame::Aligned;
 
 /// Blocks in a group.
 const LANES: usize = 4;
@@ -37,12 +38,38 @@ const GROUP: usize = LANES * BLOCK;
 
 const M26: i64 = (1 << 26) - 1;
 
+/// The bounds above, reckoned from the largest values: a sum or product of larger ones is larger, so nothing exceeds these.
+/// What does not hold does not compile.
+const _: () = {
+    const LANE: u128 = 1 << 64;
+    const OPERAND: u128 = 1 << 32;
+    const CARRIED: u128 = (1 << 26) + (1 << 9) - 1;
+    const LOW: u128 = M26 as u128;
+    let a = CARRIED + LOW;
+    let s = 5 * CARRIED;
+    // The fifth limb of a block is below the others.
+    assert!(a < OPERAND && s < OPERAND && (1 << 25) <= LOW);
+
+    let d = 5 * a * s + 5 * LOW * s;
+    let d1 = d + (d >> 26);
+    let d4 = d + (d >> 26);
+    let d2 = d + (d1 >> 26);
+    let l0 = LOW + 5 * (d4 >> 26);
+    let l3 = LOW + (d2 >> 26);
+    assert!(d < LANE && d1 < LANE && d2 < LANE && d4 < LANE && l0 < LANE && l3 < LANE);
+    // Carried again: the second and the fifth limb are not masked.
+    assert!(LOW + (l0 >> 26) <= CARRIED && LOW + (l3 >> 26) <= CARRIED);
+
+    // Four lanes added are what the scalar end takes.
+    assert!(4 * CARRIED < 1 << 40);
+};
+
 /// Four numbers in five limbs.
 type Limbs = [__m256i; 5];
 
 /// Four multipliers: the limbs of r, and 5 times the upper four (the first of `s` is not used).
 #[derive(Clone, Copy)]
-struct Power {
+struct Multiplier {
     r: Limbs,
     s: Limbs,
 }
@@ -53,11 +80,11 @@ pub(crate) struct Mac {
     /// Four sums, of every fourth block each.
     sums: Limbs,
     /// r⁴ in all lanes.
-    by_4: Power,
+    by_4: Multiplier,
     /// r⁸ in all lanes.
-    by_8: Power,
+    by_8: Multiplier,
     /// r⁴ to r¹, in the lanes of the blocks that they belong to.
-    last: Power,
+    last: Multiplier,
     key: Key,
     /// Bytes of the first group, 0 when it has gone in.
     first: usize,
@@ -77,20 +104,22 @@ impl Mac {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn new(key: &[u8; 32], len: usize) -> Self {
+        let mut frame = Aligned::new();
+        frame.hold();
         let key = Key::new(key);
         let [r0, r1] = key.r;
         let r =
             [r0, r0 >> 26, r0 >> 52 | r1 << 12, r1 >> 14, r1 >> 40].map(|limb| _mm256_set1_epi64x(limb as i64 & M26));
-        let by_1 = Power::new(r);
-        let r2 = multiply(r, &by_1);
-        // Lanes as `blocks` loads them: 0 2 1 3, so powers 4 2 3 1: the product of (2 2 1 1) and (2 0 2 0).
         let one = [_mm256_set1_epi64x(1), zero()[0], zero()[0], zero()[0], zero()[0]];
+        let r2 = multiply(r, &Multiplier::new(r));
+        // Lanes as `blocks` loads them: 0 2 1 3, so powers 4 2 3 1: the product of (2 2 1 1) and (2 0 2 0).
         let r2_r2_r_r = blend::<0b1111_0000>(r2, r);
-        let r4_to_r = multiply(r2_r2_r_r, &Power::new(blend::<0b1100_1100>(r2, one)));
-        let r4 = r4_to_r.map(|limb| _mm256_broadcastq_epi64(_mm256_castsi256_si128(limb)));
-        let by_4 = Power::new(r4);
-        let by_8 = Power::new(multiply(r4, &by_4));
-        Self { sums: zero(), by_4, by_8, last: Power::new(r4_to_r), key, first: first_group(len, LANES) }
+        let last = multiply(r2_r2_r_r, &Multiplier::new(blend::<0b1100_1100>(r2, one)));
+        let r4 = multiply(r2, &Multiplier::new(r2));
+        let by_4 = Multiplier::new(r4);
+        // Groups behind the first come in pairs.
+        let by_8 = if len > 2 * GROUP { Multiplier::new(multiply(r4, &by_4)) } else { by_4 };
+        Self { sums: zero(), by_4, by_8, last: Multiplier::new(last), key, first: first_group(len, LANES) }
     }
 
     /// Takes whole groups off the front of `ciphertext`, and returns how many bytes that was.
@@ -99,6 +128,8 @@ impl Mac {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn update(&mut self, ciphertext: &[u8]) -> usize {
+        let mut frame = Aligned::new();
+        frame.hold();
         let mut sums = self.sums;
         let (first, mut rest) = ciphertext.split_at(self.first.min(ciphertext.len()));
         if !first.is_empty() {
@@ -125,6 +156,8 @@ impl Mac {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn finish(&mut self, rest: &[u8]) -> [u8; 16] {
+        let mut frame = Aligned::new();
+        frame.hold();
         let taken = self.update(rest);
         let (_, rest) = rest.split_at(taken);
         if !rest.is_empty() {
@@ -139,7 +172,7 @@ impl Mac {
     }
 }
 
-impl Power {
+impl Multiplier {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn new(r: Limbs) -> Self {
@@ -150,7 +183,7 @@ impl Power {
 /// Adds `a·by`, limb by limb and not carried.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_products(d: &mut Limbs, a: Limbs, by: &Power) {
+fn add_products(d: &mut Limbs, a: Limbs, by: &Multiplier) {
     for (i, a) in a.into_iter().enumerate() {
         for (k, d) in d.iter_mut().enumerate() {
             let r = if k >= i { by.r[k - i] } else { by.s[k + 5 - i] };
@@ -180,7 +213,7 @@ fn carried([d0, d1, d2, d3, d4]: Limbs) -> Limbs {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn multiply(a: Limbs, by: &Power) -> Limbs {
+fn multiply(a: Limbs, by: &Multiplier) -> Limbs {
     let mut products = zero();
     add_products(&mut products, a, by);
     carried(products)

@@ -4,29 +4,37 @@
 //! the low 52 bits of two lanes and add the low or the high 52 bits of the product to a third: **whatever an operand has
 //! above bit 51 is lost without a sign**. Why no operand ever has:
 //!
-//! Call a number *carried* if l₀ < 2⁴⁴, l₁ < 2⁴⁴ + 2⁹ and l₂ < 2⁴². Multipliers (powers of r) are carried. Of the other factors one is
-//! a carried number plus a block (block: b₀, b₁ < 2⁴⁴, b₂ < 2⁴¹, the bit above the block included), the other a block:
+//! Call a number *carried* if l₀ < 2⁴⁴, l₁ < 2⁴⁴ + 2¹⁴ and l₂ < 2⁴². Multipliers (powers of r) are carried. A reduction sums
+//! up to eight products: of one other factor that is a carried number plus a block ([`group`]: b₀, b₁ < 2⁴⁴, b₂ < 2⁴¹, the bit above the
+//! block included), and of up to seven that are blocks alone ([`factor`]: the same block with the low 8 bits of b₁ in b₀ instead, where
+//! they count as much, so that b₀ needs no mask: what is above its bit 51 is lost, and may be):
 //!
 //! | | l₀ | l₁ | l₂ |
 //! |---|---|---|---|
 //! | carried + block: a | < 2⁴⁵ | < 2⁴⁵·⁰¹ | < 2⁴²·⁶ |
+//! | block alone: b | < 2⁵² | < 2⁴⁴ | < 2⁴¹ |
 //! | carried: r | < 2⁴⁴ | < 2⁴⁴·⁰¹ | < 2⁴² |
 //! | 20·carried: s | | < 2⁴⁸·³⁴ | < 2⁴⁶·³³ |
 //!
-//! All below 2⁵². (2⁴⁴·2⁸⁸ = 2¹³² ≡ 4·5, hence 20.) The products, summed over a·r and the same for a block:
+//! Nothing else reaches 2⁵². (2⁴⁴·2⁸⁸ = 2¹³² ≡ 4·5, hence 20.) The products, summed over one a and seven b:
 //!
-//! - p₀ = a₀r₀ + a₁s₂ + a₂s₁ < 2⁸⁹ + 2⁹¹·³⁴ + 2⁹⁰·⁹⁴, with the block's share < 2⁹³
-//! - p₁ = a₀r₁ + a₁r₀ + a₂s₂ < 2⁸⁹·⁰¹ + 2⁸⁹·⁰¹ + 2⁸⁸·⁹³, with the block's share < 2⁹¹·⁵
-//! - p₂ = a₀r₂ + a₁r₁ + a₂r₀ < 2⁸⁷ + 2⁸⁹·⁰² + 2⁸⁶·⁶, with the block's share < 2⁹⁰·⁵
+//! - p₀ = Σ x₀r₀ + x₁s₂ + x₂s₁ < (2⁸⁹ + 2⁹¹·³⁴ + 2⁹⁰·⁹⁴) + 7·(2⁹⁶ + 2⁹⁰·³³ + 2⁸⁹·³⁴) < 2⁹⁹
+//! - p₁ = Σ x₀r₁ + x₁r₀ + x₂s₂ < (2⁸⁹·⁰¹ + 2⁸⁹·⁰¹ + 2⁸⁸·⁹³) + 7·(2⁹⁶·⁰¹ + 2⁸⁸ + 2⁸⁷·³³) < 2⁹⁹
+//! - p₂ = Σ x₀r₂ + x₁r₁ + x₂r₀ < (2⁸⁷ + 2⁸⁹·⁰² + 2⁸⁶·⁶) + 7·(2⁹⁴ + 2⁸⁸·⁰¹ + 2⁸⁵) < 2⁹⁷
 //!
-//! are kept as low words, six of 52 bits < 2⁵⁴·⁶, and high words h₀ < 2⁴¹, h₁ < 2³⁹·⁵, h₂ < 2³⁸·⁵. Then [`Products::carried`]:
+//! are kept as low words, 24 of 52 bits < 2⁵⁶·⁶, and high words h₀, h₁ < 2⁴⁷, h₂ < 2⁴⁵. Then [`Products::carried`]:
 //!
-//! - t₀ = low₀ and c₀ = (t₀ ≫ 44) + 2⁸h₀ < 2¹¹ + 2⁴⁹
-//! - t₁ = low₁ + c₀ < 2⁵⁴·⁷ and c₁ = (t₁ ≫ 44) + 2⁸h₁ < 2¹¹ + 2⁴⁷·⁵
-//! - t₂ = low₂ + c₁ < 2⁵⁴·⁷ and c₂ = (t₂ ≫ 42) + 2¹⁰h₂ < 2¹³ + 2⁴⁸·⁵
-//! - l₀ = t₀ mod 2⁴⁴ + 5c₂ < 2⁵¹·⁰, of which 2⁴⁴ and more, less than 2⁹ of it, goes on to l₁
+//! - t₀ = low₀ and c₀ = (t₀ ≫ 44) + 2⁸h₀ < 2¹³ + 2⁵⁵
+//! - t₁ = low₁ + c₀ < 2⁵⁷·¹ and c₁ = (t₁ ≫ 44) + 2⁸h₁ < 2¹⁴ + 2⁵⁵
+//! - t₂ = low₂ + c₁ < 2⁵⁷·¹ and c₂ = (t₂ ≫ 42) + 2¹⁰h₂ < 2¹⁶ + 2⁵⁵
+//! - l₀ = t₀ mod 2⁴⁴ + 5c₂ < 2⁵⁷·⁴, and what it has above 2⁴⁴, less than 2¹⁴, goes on to l₁
 //!
 //! so the result is carried again, and no sum reaches 2⁶⁴.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "arrays of registers, indexed by constants and by loops with constant bounds"
+)]
 
 use core::arch::x86_64::*;
 
@@ -41,15 +49,57 @@ const LANES: usize = 8;
 /// Bytes in a group.
 const GROUP: usize = LANES * BLOCK;
 
+/// Groups in a batch, at most: products that are summed before they are carried.
+const BATCH: usize = 8;
+
+/// From how many groups on the powers for the largest batch are worth their making.
+const LONG: usize = 12;
+
 const M44: i64 = (1 << 44) - 1;
 const M42: i64 = (1 << 42) - 1;
+
+/// The bounds above, reckoned from the largest values: a sum or product of larger ones is larger, so nothing exceeds these.
+/// What does not hold does not compile.
+const _: () = {
+    const LANE: u128 = 1 << 64;
+    const OPERAND: u128 = 1 << 52;
+    let [r0, r1, r2] = [(1 << 44) - 1, (1 << 44) + (1 << 14) - 1, (1 << 42) - 1_u128];
+    let [b0, b1, b2] = [(1 << 44) - 1, (1 << 44) - 1, (1 << 41) - 1_u128];
+    let [a0, a1, a2] = [r0 + b0, r1 + b1, r2 + b2];
+    // A factor's first limb is as large as an operand gets.
+    let f0 = OPERAND - 1;
+    let [s1, s2] = [20 * r1, 20 * r2];
+    assert!(a0 < OPERAND && a1 < OPERAND && a2 < OPERAND && s1 < OPERAND && s2 < OPERAND);
+
+    let factors = BATCH as u128 - 1;
+    let p0 = a0 * r0 + a1 * s2 + a2 * s1 + factors * (f0 * r0 + b1 * s2 + b2 * s1);
+    let p1 = a0 * r1 + a1 * r0 + a2 * s2 + factors * (f0 * r1 + b1 * r0 + b2 * s2);
+    let p2 = a0 * r2 + a1 * r1 + a2 * r0 + factors * (f0 * r2 + b1 * r1 + b2 * r0);
+    assert!(p0 < 1 << 99 && p1 < 1 << 99 && p2 < 1 << 97);
+
+    let low = 3 * (factors + 1) * (OPERAND - 1);
+    let [h0, h1, h2] = [p0 >> 52, p1 >> 52, p2 >> 52];
+    let t0 = low;
+    let c0 = (t0 >> 44) + (h0 << 8);
+    let t1 = low + c0;
+    let c1 = (t1 >> 44) + (h1 << 8);
+    let t2 = low + c1;
+    let c2 = (t2 >> 42) + (h2 << 10);
+    let l0 = (M44 as u128) + 5 * c2;
+    assert!(t0 < LANE && t1 < LANE && t2 < LANE && l0 < LANE);
+    // Carried again: the first and the last limb are masked, the middle one is not.
+    assert!((M44 as u128) + (l0 >> 44) <= r1);
+
+    // Eight lanes added are what the scalar end takes.
+    assert!(8 * r1 < 1 << 50);
+};
 
 /// Eight numbers in three limbs.
 type Limbs = [__m512i; 3];
 
 /// Eight multipliers: the limbs of r, and 20 times the upper two.
 #[derive(Clone, Copy)]
-struct Power {
+struct Multiplier {
     r: Limbs,
     s1: __m512i,
     s2: __m512i,
@@ -60,12 +110,12 @@ struct Power {
 pub(crate) struct Mac {
     /// Eight sums, of every eighth block each.
     sums: Limbs,
-    /// r⁸ in all lanes.
-    by_8: Power,
-    /// r¹⁶ in all lanes; r⁸ again where the message is too short to need it.
-    by_16: Power,
     /// r⁸ to r¹, in the lanes of the blocks that they belong to.
-    last: Power,
+    last: Limbs,
+    /// r⁸, r¹⁶ … r⁶⁴, one per lane.
+    by: Multiplier,
+    /// How many of them there are: groups in a batch.
+    batch: usize,
     key: Key,
     /// Bytes of the first group, 0 when it has gone in.
     first: usize,
@@ -87,26 +137,37 @@ impl Mac {
     pub(crate) fn new(key: &[u8; 32], len: usize) -> Self {
         let key = Key::new(key);
         let [r0, r1] = key.r;
-        let r = [
-            _mm512_set1_epi64(r0 as i64 & M44),
-            _mm512_set1_epi64((r0 >> 44 | r1 << 20) as i64 & M44),
-            _mm512_set1_epi64((r1 >> 24) as i64),
-        ];
-        let by_1 = Power::new(r);
-        let r2 = multiply(r, &by_1);
+        let r = [r0 as i64 & M44, (r0 >> 44 | r1 << 20) as i64 & M44, (r1 >> 24) as i64]
+            .map(|limb| _mm512_set1_epi64(limb));
+        let one = [_mm512_set1_epi64(1), _mm512_setzero_si512(), _mm512_setzero_si512()];
+        // Every power that is multiplied by is made in all lanes, beside those that stand in a few: moving lanes about takes as
+        // long as a product.
+        let r2 = multiply(r, &Multiplier::new(r));
+        let by_r2 = Multiplier::new(r2);
+        let r4 = multiply(r2, &by_r2);
         // Lanes as `blocks` loads them: 0 4 1 5 2 6 3 7, so powers 8 4 7 3 6 2 5 1: the product of (4 4 3 3 2 2 1 1) and
         // (4 0 4 0 4 0 4 0).
         let r2_r2_r_r = blend(0b1100_1100, r2, r);
-        let r4_r4_r3_r3 = multiply(r2_r2_r_r, &Power::new(r2));
-        let r4_to_r = blend(0b1111_0000, r4_r4_r3_r3, r2_r2_r_r);
-        let r4 = first_lane(r4_r4_r3_r3);
-        let one = [_mm512_set1_epi64(1), _mm512_setzero_si512(), _mm512_setzero_si512()];
-        let r8_to_r = multiply(r4_to_r, &Power::new(blend(0b1010_1010, r4, one)));
-        let r8 = first_lane(r8_to_r);
-        let by_8 = Power::new(r8);
-        // Two whole groups behind the first are needed to make a pair.
-        let by_16 = if len > 2 * GROUP { Power::new(multiply(r8, &by_8)) } else { by_8 };
-        Self { sums: zero(), by_8, by_16, last: Power::new(r8_to_r), key, first: first_group(len, LANES) }
+        let r4_to_r = blend(0b1111_0000, multiply(r2_r2_r_r, &by_r2), r2_r2_r_r);
+        let last = multiply(r4_to_r, &Multiplier::new(blend(0b1010_1010, r4, one)));
+        let r8 = multiply(r4, &Multiplier::new(r4));
+
+        let groups = len / GROUP;
+        let (batch, by) = if groups <= 1 {
+            (1, r8)
+        } else {
+            let r16 = multiply(r8, &Multiplier::new(r8));
+            let r8_r16 = blend(0b1010_1010, r8, r16);
+            if groups < LONG {
+                (2, r8_r16)
+            } else {
+                let by_r16 = Multiplier::new(r16);
+                let r32 = multiply(r16, &by_r16);
+                let r8_to_r32 = blend(0b1100_1100, r8_r16, multiply(r8_r16, &by_r16));
+                (BATCH, blend(0b1111_0000, r8_to_r32, multiply(r8_to_r32, &Multiplier::new(r32))))
+            }
+        };
+        Self { sums: zero(), last, by: Multiplier::new(by), batch, key, first: first_group(len, LANES) }
     }
 
     /// Takes whole groups off the front of `ciphertext`, and returns how many bytes that was.
@@ -116,22 +177,22 @@ impl Mac {
     #[target_feature(enable = "avx512f,avx512bw,avx512ifma")]
     pub(crate) fn update(&mut self, ciphertext: &[u8]) -> usize {
         let mut sums = self.sums;
-        let (first, mut rest) = ciphertext.split_at(self.first.min(ciphertext.len()));
+        let (first, rest) = ciphertext.split_at(self.first.min(ciphertext.len()));
         if !first.is_empty() {
             sums = group_at_end(first);
             self.first = 0;
         }
-        while let Some((pair, behind)) = rest.split_first_chunk::<{ 2 * GROUP }>() {
-            let ([one, two], []) = pair.as_chunks::<GROUP>() else { unreachable!() };
+        let (mut groups, rest) = rest.as_chunks::<GROUP>();
+        while let Some((last, factors)) = groups.split_at(groups.len().min(self.batch)).0.split_last() {
+            // Behind a barrier: the powers are to be read from where they are, not copied to the stack before the loop.
+            let by = core::hint::black_box(&self.by);
             let mut products = Products::zero();
-            products.add(group(one), &self.by_8);
-            products.add(sums, &self.by_16);
-            sums = plus(products.carried(), group(two));
-            rest = behind;
-        }
-        if let Some((one, behind)) = rest.split_first_chunk::<GROUP>() {
-            sums = plus(multiply(sums, &self.by_8), group(one));
-            rest = behind;
+            for (bytes, power) in factors.iter().zip((0..factors.len()).rev()) {
+                products.add(factor(bytes), &by.broadcast(power));
+            }
+            products.add(sums, &by.broadcast(factors.len()));
+            sums = plus(products.carried(), group(last));
+            (_, groups) = groups.split_at(factors.len() + 1);
         }
         self.sums = sums;
         ciphertext.len() - rest.len()
@@ -145,18 +206,33 @@ impl Mac {
         let (_, rest) = rest.split_at(taken);
         if !rest.is_empty() {
             // Less than a group by less than a block: the last one.
-            self.sums = plus(multiply(self.sums, &self.by_8), group_at_end(rest));
+            self.sums = plus(multiply(self.sums, &self.by.broadcast(0)), group_at_end(rest));
         }
-        let [l0, l1, l2] = multiply(self.sums, &self.last).map(|limb| _mm512_reduce_add_epi64(limb) as u64);
+        let [l0, l1, l2] =
+            multiply(self.sums, &Multiplier::new(self.last)).map(|limb| _mm512_reduce_add_epi64(limb) as u64);
         Sum::from_limbs_44(l0, l1, l2).finish(&self.key)
     }
 }
 
-impl Power {
+impl Multiplier {
+    /// That of one lane, below 8, in all of them.
     #[inline]
     #[target_feature(enable = "avx512f")]
+    fn broadcast(&self, lane: usize) -> Self {
+        debug_assert!(lane < LANES);
+        let from = |vector: &__m512i| {
+            // SAFETY: a vector is eight words, and the remainder keeps the lane within.
+            _mm512_set1_epi64(unsafe { core::ptr::from_ref(vector).cast::<i64>().add(lane % LANES).read() })
+        };
+        let [r0, r1, r2] = &self.r;
+        Self { r: [from(r0), from(r1), from(r2)], s1: from(&self.s1), s2: from(&self.s2) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
     fn new(r: Limbs) -> Self {
-        let twenty = |x| _mm512_add_epi64(_mm512_slli_epi64::<4>(x), _mm512_slli_epi64::<2>(x));
+        // The product is below 2⁵². (Of shifts and additions the compiler makes a multiplication of 64 bits, in five parts.)
+        let twenty = |x| _mm512_madd52lo_epu64(_mm512_setzero_si512(), x, _mm512_set1_epi64(20));
         Self { r, s1: twenty(r[1]), s2: twenty(r[2]) }
     }
 }
@@ -176,7 +252,7 @@ impl Products {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn add(&mut self, [a0, a1, a2]: Limbs, by: &Power) {
+    fn add(&mut self, [a0, a1, a2]: Limbs, by: &Multiplier) {
         let [r0, r1, r2] = by.r;
         let terms =
             [[(a0, r0), (a1, by.s2), (a2, by.s1)], [(a0, r1), (a1, r0), (a2, by.s2)], [(a0, r2), (a1, r1), (a2, r0)]];
@@ -206,12 +282,24 @@ impl Products {
     }
 }
 
+/// One product. The nine parts of it are made side by side and then added: the shortest chain.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn multiply(a: Limbs, by: &Power) -> Limbs {
-    let mut products = Products::zero();
-    products.add(a, by);
-    products.carried()
+fn multiply([a0, a1, a2]: Limbs, by: &Multiplier) -> Limbs {
+    let [r0, r1, r2] = by.r;
+    let sum = |parts: [(__m512i, __m512i); 3]| {
+        let zero = _mm512_setzero_si512();
+        let [low, high] = [
+            parts.map(|(a, r)| _mm512_madd52lo_epu64(zero, a, r)),
+            parts.map(|(a, r)| _mm512_madd52hi_epu64(zero, a, r)),
+        ]
+        .map(|[x, y, z]| _mm512_add_epi64(_mm512_add_epi64(x, y), z));
+        (low, high)
+    };
+    let (low0, high0) = sum([(a0, r0), (a1, by.s2), (a2, by.s1)]);
+    let (low1, high1) = sum([(a0, r1), (a1, r0), (a2, by.s2)]);
+    let (low2, high2) = sum([(a0, r2), (a1, r1), (a2, r0)]);
+    Products { low: [low0, low1, low2], high: [high0, high1, high2] }.carried()
 }
 
 #[inline]
@@ -237,22 +325,36 @@ fn blend(lanes: u8, [a0, a1, a2]: Limbs, [b0, b1, b2]: Limbs) -> Limbs {
     ]
 }
 
-/// The first lane in all of them.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn first_lane(limbs: Limbs) -> Limbs {
-    limbs.map(|limb| _mm512_broadcastq_epi64(_mm512_castsi512_si128(limb)))
-}
-
 /// Eight whole blocks.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn group(bytes: &[u8; GROUP]) -> Limbs {
+    let [front, back] = halves(bytes);
+    blocks(front, back, _mm512_set1_epi64(1 << 40))
+}
+
+/// Eight whole blocks that are only multiplied: 52 bits of them in the first limb, the second without its low 8.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn factor(bytes: &[u8; GROUP]) -> Limbs {
+    let [front, back] = halves(bytes);
+    let low = _mm512_unpacklo_epi64(front, back);
+    let high = _mm512_unpackhi_epi64(front, back);
+    let middle = _mm512_or_si512(_mm512_srli_epi64::<44>(low), _mm512_slli_epi64::<20>(high));
+    let above = _mm512_set1_epi64(1 << 40);
+    [
+        low,
+        _mm512_and_si512(middle, _mm512_set1_epi64(M44 & !0xff)),
+        _mm512_or_si512(_mm512_srli_epi64::<24>(high), above),
+    ]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn halves(bytes: &[u8; GROUP]) -> [__m512i; 2] {
     let ([front, back], []) = bytes.as_chunks::<64>() else { unreachable!() };
     // SAFETY: 64 readable bytes each; the instruction wants no alignment.
-    let (front, back) =
-        unsafe { (_mm512_loadu_si512(front.as_ptr().cast()), _mm512_loadu_si512(back.as_ptr().cast())) };
-    blocks(front, back, _mm512_set1_epi64(1 << 40))
+    unsafe { [_mm512_loadu_si512(front.as_ptr().cast()), _mm512_loadu_si512(back.as_ptr().cast())] }
 }
 
 /// Up to eight blocks, the last of them perhaps partial, in the last lanes; nothing in the lanes before them.

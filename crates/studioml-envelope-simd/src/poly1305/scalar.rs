@@ -5,6 +5,27 @@ use super::BLOCK;
 /// r, clamped (RFC 8439 §2.5): 22 bits of it are zero, among them the two lowest of `r1`.
 const CLAMP: [u64; 2] = [0x0fff_fffc_0fff_ffff, 0x0fff_fffc_0fff_fffc];
 
+/// The bounds of [`Sum::absorb`], [`Sum::from_limbs_44`] and [`Sum::from_limbs_26`], reckoned from the largest values. What does
+/// not hold does not compile.
+const _: () = {
+    const WORD: u128 = 1 << 64;
+    const MAX: u128 = WORD - 1;
+    let (r0, r1) = (CLAMP[0] as u128, CLAMP[1] as u128);
+    let s1 = r1 + (r1 >> 2);
+    let h2 = 4 + 1 + 1;
+    // In two steps: a carry may not get lost on the way either.
+    let d0 = MAX * r0 + MAX * s1;
+    let Some(d1) = (MAX * r1).checked_add(MAX * r0 + h2 * s1 + (d0 >> 64)) else { panic!() };
+    let d2 = h2 * r0 + (d1 >> 64);
+    assert!(h2 * s1 < WORD && d2 < WORD);
+    assert!((d2 & !3) + 3 + (d2 >> 2) < WORD);
+
+    let (l1, l2) = ((1_u128 << 50) + (1 << 6), (1_u128 << 50) + (1 << 7));
+    assert!((l1 >> 44) < 1 << 7 && 5 * (l2 >> 42) < 5 << 9);
+    let l4 = (1_u128 << 40) + (1 << 15);
+    assert!(5 * (l4 >> 26) < 5 << 15);
+};
+
 /// The two halves of a one-time key.
 #[derive(Clone, Copy)]
 pub(crate) struct Key {

@@ -12,6 +12,7 @@ use core::arch::x86_64::*;
 
 use super::lanes::{avx2_128, avx2_256};
 use super::{BLOCK, Matrix, SIGMA, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
+use crate::frame::Aligned;
 use crate::span::Span;
 
 /// Blocks that [`first_blocks`] gives at most.
@@ -123,7 +124,7 @@ fn halves(key: &[u8; 32]) -> [&[u8; 16]; 2] {
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(crate) fn xsalsa20(key: &[u8; 32], input: &[u8; 16], nonce: &[u8; 8], matrix: &mut Matrix) {
-    use avx2_128::{add, rotate, turn, xor};
+    use avx2_128::{step, turn};
     let [mut a, mut b, mut c, mut d] = hsalsa20_input(key, input).map(|diagonal| [diagonal]);
     for _ in 0..10 {
         diagonal_double_round!(a, b, c, d);
@@ -132,41 +133,46 @@ pub(crate) fn xsalsa20(key: &[u8; 32], input: &[u8; 16], nonce: &[u8; 8], matrix
     matrix_of_diagonals([a, b, c, d], nonce, matrix);
 }
 
+/// The first `blocks` blocks of key stream, at most 6; what stands in `stream` behind them is not specified.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn few_blocks(matrix: &Matrix, blocks: usize, stream: &mut Stream<6>) {
+    match blocks {
+        0..=2 => diagonal::<1>(matrix, 0, &mut stream.0),
+        3..=4 => diagonal::<2>(matrix, 0, &mut stream.0),
+        _ => diagonal::<3>(matrix, 0, &mut stream.0),
+    }
+}
+
 /// The first `blocks` blocks of key stream, at most [`FIRST`]; what stands in `stream` behind them is not specified.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(crate) fn first_blocks<const N: usize>(matrix: &Matrix, blocks: usize, stream: &mut Stream<N>) {
-    let stream = stream.0.as_mut_slice();
-    match blocks {
-        0..=2 => diagonal::<1>(matrix, 0, stream),
-        3..=4 => diagonal::<2>(matrix, 0, stream),
-        _ => sliced_into(matrix, 0, stream),
-    }
+    debug_assert!(blocks <= FIRST);
+    sliced_into(matrix, 0, &mut stream.0);
 }
 
 /// XORs the key stream from block `counter` on onto `span`.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn xor(matrix: &Matrix, mut counter: u64, mut span: Span<'_>) {
+pub(crate) fn xor<const N: usize>(matrix: &Matrix, mut counter: u64, mut span: Span<'_>, work: &mut Stream<N>) {
+    let mut frame = Aligned::new();
+    frame.hold();
     while let Some((source, target)) = span.take(SLICE * BLOCK) {
-        let blocks = sliced(matrix, counter);
-        for (index, halves) in blocks.into_iter().enumerate() {
-            for (half, key_stream) in halves.into_iter().enumerate() {
-                let at = index * BLOCK + half * 32;
-                // SAFETY: `at` + 32 is at most the length taken from the span.
-                unsafe { xor_256(source.add(at), target.add(at), key_stream) };
-            }
-        }
+        sliced(matrix, counter, |index, key_stream| {
+            let at = index * 32;
+            // SAFETY: the index is below 16, and `at` + 32 at most the length taken from the span.
+            unsafe { xor_256(source.add(at), target.add(at), key_stream) };
+        });
         counter = counter.wrapping_add(SLICE as u64);
     }
     if span.len() > 0 {
-        let mut stream = Stream::<SLICE>([[0; BLOCK]; SLICE]);
         match span.len().div_ceil(BLOCK) {
-            0..=2 => diagonal::<1>(matrix, counter, &mut stream.0),
-            3..=4 => diagonal::<2>(matrix, counter, &mut stream.0),
-            _ => sliced_into(matrix, counter, &mut stream.0),
+            0..=2 => diagonal::<1>(matrix, counter, &mut work.0),
+            3..=4 => diagonal::<2>(matrix, counter, &mut work.0),
+            _ => sliced_into(matrix, counter, &mut work.0),
         }
-        xor_bytes(span, stream.0.as_flattened());
+        xor_bytes(span, work.0.as_flattened());
     }
 }
 
@@ -209,7 +215,9 @@ unsafe fn xor_256(source: *const u8, target: *mut u8, key_stream: __m256i) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [[u8; BLOCK]]) {
-    use avx2_256::{add, rotate, turn, xor};
+    let mut frame = Aligned::new();
+    frame.hold();
+    use avx2_256::{step, turn};
     let [a, b, c, d] = diagonals(rows_of_matrix(matrix)).map(|diagonal| _mm256_broadcastsi128_si256(diagonal));
     let (first_a, mut first_b, mut first_c, first_d) = ([a; GROUPS], [b; GROUPS], [c; GROUPS], [d; GROUPS]);
     let low = _mm256_set1_epi64x(0xffff_ffff);
@@ -225,27 +233,34 @@ fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [[u
         diagonal_double_round!(a, b, c, d);
     }
     for (group, pair) in stream.chunks_mut(2).take(GROUPS).enumerate() {
-        let a = add(a[group], first_a[group]);
-        let b = add(b[group], first_b[group]);
-        let c = add(c[group], first_c[group]);
-        let d = add(d[group], first_d[group]);
-        // Diagonals to rows: every word stays in its lane.
-        let u = _mm256_blend_epi32::<0b1010_1010>(a, d);
-        let v = _mm256_blend_epi32::<0b1010_1010>(c, b);
-        let w = _mm256_blend_epi32::<0b1010_1010>(b, a);
-        let y = _mm256_blend_epi32::<0b1010_1010>(d, c);
-        let r0 = _mm256_blend_epi32::<0b1100_1100>(u, v);
-        let r1 = _mm256_blend_epi32::<0b1100_1100>(w, y);
-        let r2 = _mm256_blend_epi32::<0b1100_1100>(v, u);
-        let r3 = _mm256_blend_epi32::<0b1100_1100>(y, w);
-        let blocks = [
-            [_mm256_permute2x128_si256::<0x20>(r0, r1), _mm256_permute2x128_si256::<0x20>(r2, r3)],
-            [_mm256_permute2x128_si256::<0x31>(r0, r1), _mm256_permute2x128_si256::<0x31>(r2, r3)],
-        ];
-        for (to, halves) in pair.iter_mut().zip(blocks) {
-            for (to, half) in to.as_chunks_mut::<32>().0.iter_mut().zip(halves) {
-                store_256(to, half);
-            }
+        let a = _mm256_add_epi32(a[group], first_a[group]);
+        let b = _mm256_add_epi32(b[group], first_b[group]);
+        let c = _mm256_add_epi32(c[group], first_c[group]);
+        let d = _mm256_add_epi32(d[group], first_d[group]);
+        store_two([a, b, c, d], pair);
+    }
+}
+
+/// Diagonals of two blocks to bytes, as far as there is room in `pair`.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn store_two([a, b, c, d]: [__m256i; 4], pair: &mut [[u8; BLOCK]]) {
+    // Diagonals to rows: every word stays in its lane.
+    let u = _mm256_blend_epi32::<0b1010_1010>(a, d);
+    let v = _mm256_blend_epi32::<0b1010_1010>(c, b);
+    let w = _mm256_blend_epi32::<0b1010_1010>(b, a);
+    let y = _mm256_blend_epi32::<0b1010_1010>(d, c);
+    let r0 = _mm256_blend_epi32::<0b1100_1100>(u, v);
+    let r1 = _mm256_blend_epi32::<0b1100_1100>(w, y);
+    let r2 = _mm256_blend_epi32::<0b1100_1100>(v, u);
+    let r3 = _mm256_blend_epi32::<0b1100_1100>(y, w);
+    let blocks = [
+        [_mm256_permute2x128_si256::<0x20>(r0, r1), _mm256_permute2x128_si256::<0x20>(r2, r3)],
+        [_mm256_permute2x128_si256::<0x31>(r0, r1), _mm256_permute2x128_si256::<0x31>(r2, r3)],
+    ];
+    for (to, halves) in pair.iter_mut().zip(blocks) {
+        for (to, half) in to.as_chunks_mut::<32>().0.iter_mut().zip(halves) {
+            store_256(to, half);
         }
     }
 }
@@ -254,18 +269,23 @@ fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [[u
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sliced_into(matrix: &Matrix, counter: u64, stream: &mut [[u8; BLOCK]]) {
-    for (to, halves) in stream.iter_mut().zip(sliced(matrix, counter)) {
-        for (to, half) in to.as_chunks_mut::<32>().0.iter_mut().zip(halves) {
+    let (halves, _) = stream.as_flattened_mut().as_chunks_mut::<32>();
+    sliced(matrix, counter, |index, half| {
+        if let Some(to) = halves.get_mut(index) {
             store_256(to, half);
         }
-    }
+    });
 }
 
-/// Eight blocks in the word-sliced shape, each as two halves.
+/// Eight blocks in the word-sliced shape, each handed to `sink` in two halves with their index.
+///
+/// They go straight from the registers to where they are used: an array of them would be written to the stack and read back.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn sliced(matrix: &Matrix, counter: u64) -> [[__m256i; 2]; SLICE] {
-    use avx2_256::{add, rotate, xor};
+fn sliced(matrix: &Matrix, counter: u64, sink: impl FnMut(usize, __m256i)) {
+    let mut frame = Aligned::new();
+    frame.hold();
+    use avx2_256::step;
     let mut first = matrix.0.map(|word| _mm256_set1_epi32(word as i32));
     [first[8], first[9]] = counters(counter);
     let mut x = first;
@@ -273,9 +293,9 @@ fn sliced(matrix: &Matrix, counter: u64) -> [[__m256i; 2]; SLICE] {
         sliced_double_round!(x);
     }
     for (x, first) in x.iter_mut().zip(first) {
-        *x = add(*x, first);
+        *x = _mm256_add_epi32(*x, first);
     }
-    transpose(x)
+    transpose(x, sink);
 }
 
 /// The low and the high words of the counters of eight blocks.
@@ -291,10 +311,10 @@ fn counters(counter: u64) -> [__m256i; 2] {
     [low, _mm256_sub_epi32(_mm256_set1_epi32((counter >> 32) as i32), carried)]
 }
 
-/// Sixteen vectors of one word of eight blocks to eight blocks of sixteen words.
+/// Sixteen vectors of one word of eight blocks to eight blocks of sixteen words, handed to `sink` in halves.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(x: [__m256i; 16]) -> [[__m256i; 2]; SLICE] {
+fn transpose(x: [__m256i; 16], mut sink: impl FnMut(usize, __m256i)) {
     let mut quads = [[_mm256_setzero_si256(); 4]; 4];
     for (quad, x) in quads.iter_mut().zip(x.as_chunks::<4>().0) {
         let [x0, x1, x2, x3] = *x;
@@ -308,11 +328,11 @@ fn transpose(x: [__m256i; 16]) -> [[__m256i; 2]; SLICE] {
             _mm256_unpackhi_epi64(t1, t3),
         ];
     }
-    let mut blocks = [[_mm256_setzero_si256(); 2]; SLICE];
     for j in 0..4 {
         let [q0, q1, q2, q3] = quads.map(|quad| quad[j]);
-        blocks[j] = [_mm256_permute2x128_si256::<0x20>(q0, q1), _mm256_permute2x128_si256::<0x20>(q2, q3)];
-        blocks[j + 4] = [_mm256_permute2x128_si256::<0x31>(q0, q1), _mm256_permute2x128_si256::<0x31>(q2, q3)];
+        sink(2 * j, _mm256_permute2x128_si256::<0x20>(q0, q1));
+        sink(2 * j + 1, _mm256_permute2x128_si256::<0x20>(q2, q3));
+        sink(2 * j + 8, _mm256_permute2x128_si256::<0x31>(q0, q1));
+        sink(2 * j + 9, _mm256_permute2x128_si256::<0x31>(q2, q3));
     }
-    blocks
 }

@@ -29,6 +29,11 @@ pub(crate) const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b2
 pub(crate) struct Matrix(pub(crate) [u32; 16]);
 
 impl Matrix {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self([0; 16])
+    }
+
     /// The matrix of Salsa20 under `key`, which for a message is HSalsa20's output: for tests that start in the middle.
     pub(crate) fn of(key: &[u8; 32], nonce: &[u8; 8]) -> Self {
         let word = |bytes: &[u8], index: usize| {
@@ -63,6 +68,13 @@ impl Drop for Matrix {
 #[repr(C, align(64))]
 pub(crate) struct Stream<const BLOCKS: usize>(pub(crate) [[u8; BLOCK]; BLOCKS]);
 
+impl<const BLOCKS: usize> Stream<BLOCKS> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self([[0; BLOCK]; BLOCKS])
+    }
+}
+
 impl<const BLOCKS: usize> Drop for Stream<BLOCKS> {
     #[inline]
     fn drop(&mut self) {
@@ -82,7 +94,7 @@ macro_rules! diagonal_round {
     };
     (@step $to:ident, $x:ident, $y:ident, $left:literal, $right:literal) => {
         for ((to, x), y) in $to.iter_mut().zip(&$x).zip(&$y) {
-            *to = xor(*to, rotate::<$left, $right>(add(*x, *y)));
+            *to = step::<$left, $right>(*to, *x, *y);
         }
     };
 }
@@ -119,10 +131,10 @@ macro_rules! sliced_double_round {
         sliced_double_round!(@quarters $x, [0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]);
     };
     (@quarters $x:ident, $([$a:literal, $b:literal, $c:literal, $d:literal]),+) => {
-        $($x[$b] = xor($x[$b], rotate::<7, 25>(add($x[$a], $x[$d])));)+
-        $($x[$c] = xor($x[$c], rotate::<9, 23>(add($x[$b], $x[$a])));)+
-        $($x[$d] = xor($x[$d], rotate::<13, 19>(add($x[$c], $x[$b])));)+
-        $($x[$a] = xor($x[$a], rotate::<18, 14>(add($x[$d], $x[$c])));)+
+        $($x[$b] = step::<7, 25>($x[$b], $x[$a], $x[$d]);)+
+        $($x[$c] = step::<9, 23>($x[$c], $x[$b], $x[$a]);)+
+        $($x[$d] = step::<13, 19>($x[$d], $x[$c], $x[$b]);)+
+        $($x[$a] = step::<18, 14>($x[$a], $x[$d], $x[$c]);)+
     };
 }
 
