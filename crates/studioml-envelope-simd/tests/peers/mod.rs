@@ -1,5 +1,11 @@
 //! Other people's SecretBox under one signature, and bytes to try them on.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "shared by several test programs")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "shared by several test programs"
+)]
 
 use std::sync::Once;
 
