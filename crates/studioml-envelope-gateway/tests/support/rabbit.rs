@@ -28,7 +28,7 @@ use super::wait;
 /// The wrappers in `/usr/sbin` switch the user; these do not.
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 /// Longer than a start takes on a loaded machine.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_secs(300);
 
 /// How long a broker gets to answer a test's client; a stalled one does not.
 const ANSWER: Duration = Duration::from_secs(30);
