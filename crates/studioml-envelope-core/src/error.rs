@@ -213,6 +213,9 @@ pub enum MessageError {
         /// The member of the top level or of `message` in which it stands, cut to 64 characters.
         member: String,
     },
+    /// More members than 65,536. Each takes more memory than it takes characters.
+    #[error("message: more than 65,536 members")]
+    TooManyMembers,
     /// `message` has no member `payload`.
     #[error("message: member \"payload\" is missing")]
     PayloadMissing,

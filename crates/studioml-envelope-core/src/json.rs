@@ -3,7 +3,10 @@
 //! The attacker writes JSON that two parsers read differently: a duplicate member, of which Go and Python take the last and
 //! others the first, or nesting that makes a parser recurse until its stack ends.
 
-use core::{cell::RefCell, fmt};
+use core::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 use std::collections::HashSet;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,6 +16,30 @@ use crate::MessageError;
 
 /// Deepest nesting accepted, counted over the whole text.
 const MAX_DEPTH: usize = 100;
+
+/// The most members of objects: of the two outer ones together, and within the value of one of their members. A member takes
+/// six characters, and to remember its name takes thirty times that.
+const MAX_MEMBERS: usize = 1 << 16;
+
+/// What a walk over a text found out, and how many members it has met.
+#[derive(Default)]
+struct Walk {
+    failure: RefCell<Option<MessageError>>,
+    members: Cell<usize>,
+}
+
+impl Walk {
+    fn fail<E: serde::de::Error>(&self, error: MessageError) -> E {
+        self.failure.replace(Some(error));
+        E::custom("refused")
+    }
+
+    fn count_member<E: serde::de::Error>(&self) -> Result<(), E> {
+        let members = self.members.get().saturating_add(1);
+        self.members.set(members);
+        if members > MAX_MEMBERS { Err(self.fail(MessageError::TooManyMembers)) } else { Ok(()) }
+    }
+}
 
 /// A member of an object: its name, unescaped, and its value as it stands.
 pub(crate) struct Member<'t> {
@@ -38,21 +65,21 @@ pub(crate) fn object_members_within<'t>(
 type MembersWithin<'t> = (Vec<Member<'t>>, Option<Vec<Member<'t>>>);
 
 fn read_members<'t>(text: &'t str, inner: Option<&'static str>) -> Result<MembersWithin<'t>, MessageError> {
-    let failure = RefCell::new(None);
+    let walk = Walk::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = Members { inner, what: "the top level", failure: &failure }.deserialize(&mut deserializer);
+    let members = Members { inner, what: "the top level", walk: &walk }.deserialize(&mut deserializer);
     let members = members.and_then(|members| deserializer.end().map(|()| members));
-    members.map_err(|error| failure.take().unwrap_or_else(|| not_json(&error)))
+    members.map_err(|error| walk.failure.take().unwrap_or_else(|| not_json(&error)))
 }
 
 /// An object whose members are collected.
 #[derive(Clone, Copy)]
-struct Members<'f> {
+struct Members<'w> {
     /// The member to go into.
     inner: Option<&'static str>,
     /// What the object is called in an error.
     what: &'static str,
-    failure: &'f RefCell<Option<MessageError>>,
+    walk: &'w Walk,
 }
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
@@ -68,7 +95,7 @@ impl<'de> Visitor<'de> for Members<'_> {
 
     /// Called when the value is something else than an object.
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failure.replace(Some(MessageError::NotAnObject { what: self.what }));
+        self.walk.failure.replace(Some(MessageError::NotAnObject { what: self.what }));
         f.write_str("a JSON object")
     }
 
@@ -76,11 +103,12 @@ impl<'de> Visitor<'de> for Members<'_> {
         let (mut members, mut within) = (Vec::new(), None);
         let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
+            self.walk.count_member()?;
             if !names.insert(name.clone()) {
-                return Err(fail(self.failure, MessageError::DuplicateMember { name: shortened(&name) }));
+                return Err(self.walk.fail(MessageError::DuplicateMember { name: shortened(&name) }));
             }
             if Some(name.as_str()) == self.inner {
-                let seed = Members { inner: None, what: "\"message\"", failure: self.failure };
+                let seed = Members { inner: None, what: "\"message\"", walk: self.walk };
                 within = Some(map.next_value_seed(seed)?.0);
             } else {
                 members.push(Member { name, value: map.next_value()? });
@@ -95,26 +123,26 @@ impl<'de> Visitor<'de> for Members<'_> {
 ///
 /// `depth` is how deep the value itself stands.
 pub(crate) fn check_members_unique(member: &Member<'_>, depth: usize) -> Result<(), MessageError> {
-    let failure = RefCell::new(None);
+    let walk = Walk::default();
     let mut deserializer = serde_json::Deserializer::from_str(member.value.get());
     // that the value is JSON has been seen; what is left to go wrong is a number that overflows
     let too_large = || MessageError::NumberTooLarge { member: shortened(&member.name) };
-    Unique { failure: &failure, depth }
+    Unique { walk: &walk, depth }
         .deserialize(&mut deserializer)
-        .map_err(|_| failure.take().unwrap_or_else(too_large))
+        .map_err(|_| walk.failure.take().unwrap_or_else(too_large))
 }
 
 /// A JSON value that is only walked through.
 #[derive(Clone, Copy)]
-struct Unique<'f> {
-    failure: &'f RefCell<Option<MessageError>>,
+struct Unique<'w> {
+    walk: &'w Walk,
     depth: usize,
 }
 
 impl Unique<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
-            return Err(fail(self.failure, MessageError::TooDeep));
+            return Err(self.walk.fail(MessageError::TooDeep));
         }
         Ok(Self { depth: self.depth + 1, ..self })
     }
@@ -139,8 +167,9 @@ impl<'de> Visitor<'de> for Unique<'_> {
         let inner = self.deeper()?;
         let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
+            self.walk.count_member()?;
             if names.contains(&name) {
-                return Err(fail(self.failure, MessageError::DuplicateMember { name: shortened(&name) }));
+                return Err(self.walk.fail(MessageError::DuplicateMember { name: shortened(&name) }));
             }
             names.insert(name);
             map.next_value_seed(inner)?;
@@ -223,11 +252,6 @@ pub(crate) fn as_string(value: &RawValue) -> Option<String> {
 /// A name at no more than 64 characters, for an error.
 pub(crate) fn shortened(name: &str) -> String {
     name.chars().take(64).collect()
-}
-
-fn fail<E: serde::de::Error>(failure: &RefCell<Option<MessageError>>, error: MessageError) -> E {
-    failure.replace(Some(error));
-    E::custom("refused")
 }
 
 fn not_json(error: &serde_json::Error) -> MessageError {

@@ -37,7 +37,7 @@ pub use role::{
     Nonce, Part, Random, Recipient, SecretBox, Sign, SigningKey, StaticKey, Tag, Verify, VerifyingKey,
 };
 pub use rsa_key::{RsaPrivateKey, RsaPrivateNumbers, RsaPublicKey};
-pub use secret::{SecretBytes, SessionKey, SharedSecret, Unwrapped};
+pub use secret::{SecretBytes, SessionKey, SharedSecret, Unwrapped, in_wiped_frames};
 pub use signature::{Ed25519Signature, P256Signature, Signature};
 pub use verify::{
     FingerprintClaim, FingerprintPolicy, Opened, Policy, Request, TrustedSigner, UnauthenticatedPlaintext,

@@ -121,6 +121,33 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
+/// More stack than a library takes to decode or load a key.
+const FRAMES: usize = 32 << 10;
+
+/// Runs `run`, and then writes over the 32 KiB of stack below the caller, where its frames were.
+///
+/// For libraries that hold small keys inline and hand them on by value: every move leaves a copy in a frame that nobody wipes,
+/// for whoever reads this memory long after the key was dropped. What `run` returns must hold its secrets on the heap.
+#[inline(never)]
+pub fn in_wiped_frames<T>(run: impl FnOnce() -> T) -> T {
+    let outcome = apart(run);
+    write_over_frames();
+    outcome
+}
+
+/// Keeps the frames of `run` where those of [`write_over_frames`] will be.
+#[inline(never)]
+fn apart<T>(run: impl FnOnce() -> T) -> T {
+    run()
+}
+
+#[inline(never)]
+fn write_over_frames() {
+    let mut frames = [0_u8; FRAMES];
+    frames.zeroize();
+    core::hint::black_box(&frames);
+}
+
 /// What a private-key operation made of a wrapped key, before anybody may know.
 ///
 /// Every adapter's unwrap ends here, so that the step from "what the library said" to "the key that is used" exists once
