@@ -6,7 +6,7 @@ use ssh_key::{
     private::{EcdsaKeypair, Ed25519Keypair, KeypairData, RsaKeypair, RsaPrivateKey},
     public::{EcdsaPublicKey, Ed25519PublicKey, RsaPublicKey},
 };
-use studioml_envelope_core::{KeyError, PrivateKey, PublicKey, Random, SecretBytes};
+use studioml_envelope_core::{KeyError, PrivateKey, PublicKey, Random, SecretBytes, in_wiped_frames};
 
 use crate::{KeyFileError, file::BASE64, file::comment as printable};
 
@@ -17,6 +17,16 @@ const UNENCODABLE: KeyFileError = KeyFileError::Key(KeyError::Encoding { structu
 
 /// `openssh-key-v1`, encrypted with aes256-ctr if there is a passphrase.
 pub(crate) fn private(
+    key: &PrivateKey,
+    public: &PublicKey,
+    passphrase: Option<&[u8]>,
+    comment: &str,
+    random: &dyn Random,
+) -> Result<SecretBytes, KeyFileError> {
+    in_wiped_frames(|| encode(key, public, passphrase, comment, random))
+}
+
+fn encode(
     key: &PrivateKey,
     public: &PublicKey,
     passphrase: Option<&[u8]>,

@@ -8,7 +8,7 @@ use p256::ecdsa::signature::{RandomizedSigner as _, Verifier as _};
 use studioml_envelope_core::{
     BadSignature, Ed25519PrivateKey, Ed25519PublicKey, Ed25519Signature, Implementation, KeyError, P256PrivateKey,
     P256PublicKey, P256Signature, Part, Random, RandomError, Sign, Signature, SigningKey, SigningPrivateKey,
-    SigningPublicKey, Verify, VerifyingKey,
+    SigningPublicKey, Verify, VerifyingKey, in_wiped_frames,
 };
 use zeroize::Zeroizing;
 
@@ -47,10 +47,14 @@ impl Part for DalekAndP256Verify {
 
 impl Sign for DalekAndP256Sign {
     fn load(&self, key: &SigningPrivateKey) -> Result<Box<dyn SigningKey>, KeyError> {
-        match key {
-            SigningPrivateKey::Ed25519(key) => Ok(Box::new(Ed25519SigningKey::new(key)?)),
-            SigningPrivateKey::P256(key) => Ok(Box::new(P256SigningKey::new(key)?)),
-        }
+        // both libraries hand the secret on by value
+        in_wiped_frames(|| {
+            let loaded: Box<dyn SigningKey> = match key {
+                SigningPrivateKey::Ed25519(key) => Box::new(Ed25519SigningKey::new(key)?),
+                SigningPrivateKey::P256(key) => Box::new(P256SigningKey::new(key)?),
+            };
+            Ok(loaded)
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use ssh_key::{
     private::{EcdsaKeypair, KeypairData, RsaKeypair},
 };
 use studioml_envelope_core::{
-    Ed25519PublicKey, KeyError, PublicKey, RsaPrivateKey, RsaPrivateNumbers, RsaPublicKey, SecretBytes,
+    Ed25519PublicKey, KeyError, PublicKey, RsaPrivateKey, RsaPrivateNumbers, RsaPublicKey, SecretBytes, in_wiped_frames,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -20,7 +20,8 @@ const DAMAGED: KeyFileError = KeyFileError::Damaged { structure: "OpenSSH privat
 
 /// An OpenSSH private key file whose clear part has been read.
 pub(super) struct OpenSsh {
-    file: ssh_key::PrivateKey,
+    /// On the heap, so that what moves is its address.
+    file: Box<ssh_key::PrivateKey>,
     pub public: PublicKey,
     pub protection: Protection,
 }
@@ -31,7 +32,8 @@ impl OpenSsh {
     /// # Errors
     /// `Unsupported` by name, or `Damaged`.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, KeyFileError> {
-        let file = ssh_key::PrivateKey::from_bytes(bytes).map_err(|error| why_not(&error, bytes))?;
+        let file = in_wiped_frames(|| ssh_key::PrivateKey::from_bytes(bytes).map(Box::new))
+            .map_err(|error| why_not(&error, bytes))?;
         let public = file.public_key().to_bytes().map_err(|_| DAMAGED)?;
         let public = PublicKey::from_ssh_blob(&public)?;
         let protection = match (file.cipher(), file.kdf()) {
@@ -56,7 +58,7 @@ impl OpenSsh {
             let (found, maximum) = (u64::from(rounds), u64::from(limits::MAX_BCRYPT_ROUNDS));
             return Err(KeyFileError::TooExpensive { kdf: "bcrypt", parameter: "rounds", found, maximum });
         }
-        let file = self.file.decrypt(passphrase).map_err(|error| match error {
+        let file = in_wiped_frames(|| self.file.decrypt(passphrase).map(Box::new)).map_err(|error| match error {
             ssh_key::Error::Crypto => KeyFileError::WrongPassphrase,
             ssh_key::Error::PublicKey => KeyFileError::Key(KeyError::Inconsistent),
             _ => DAMAGED,
