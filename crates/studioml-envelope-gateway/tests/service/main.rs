@@ -7,6 +7,7 @@
 mod support;
 
 mod kills;
+mod oracle;
 mod poison;
 mod rotation;
 mod traffic;

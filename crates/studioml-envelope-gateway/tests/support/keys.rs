@@ -66,6 +66,16 @@ impl Experimenter {
     pub fn seal(&self, request: &[u8]) -> Vec<u8> {
         self.sealer.seal_signed_envelope(request, &self.signer).unwrap()
     }
+
+    /// An envelope around a payload of anybody's making, signed.
+    pub fn sign(&self, payload: &str) -> Vec<u8> {
+        let message = serde_json::json!({ "message": {
+            "payload": payload,
+            "signature": self.signer.sign(payload.as_bytes()).unwrap(),
+            "fingerprint": self.fingerprint(),
+        } });
+        message.to_string().into_bytes()
+    }
 }
 
 /// A Request that says which one it is, of about `size` bytes.
