@@ -306,7 +306,8 @@ pub fn records(data: &[u8]) {
     if stream == original {
         assert_eq!(received.len(), sent.len());
         assert_eq!(end, if input.close { Ending::Closed } else { Ending::Waiting });
-    } else if !original.starts_with(&stream) {
+    } else if !stream.starts_with(&original) {
+        // what comes behind the close is not read
         assert_ne!((received.len(), &end), (sent.len(), &Ending::Closed), "a change went unnoticed before the close");
     }
 }

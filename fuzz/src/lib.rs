@@ -7,6 +7,7 @@
 
 pub mod agreement;
 pub mod channel;
+pub mod gateway_config;
 pub mod key_directory;
 pub mod keys;
 pub mod memory;
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("channel_handshake", channel::handshake),
     ("channel_handshake_bytes", channel::handshake_bytes),
     ("channel_records", channel::records),
+    ("gateway_config", gateway_config::gateway_config),
     ("key_directory", key_directory::key_directory),
     ("key_file_der", private_key::der),
     ("key_file_legacy_pem", private_key::legacy_pem),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The dictionaries by file name, in libFuzzer's format.
 pub fn all() -> BTreeMap<PathBuf, Vec<u8>> {
     let key_text = [PEM, SSH].concat();
-    let dictionaries: [(&str, Vec<Vec<u8>>); 8] = [
+    let dictionaries: [(&str, Vec<Vec<u8>>); 9] = [
         ("payload", words(&[",", "==", "=", "AAAA", "studioml.", "studioml.2,", "\r\n"])),
         ("message", words(JSON)),
         (
@@ -32,6 +32,7 @@ pub fn all() -> BTreeMap<PathBuf, Vec<u8>> {
             ]),
         ),
         ("key_file_der", oids()),
+        ("gateway_config", words(TOML)),
     ];
     let public_key = [words(SSH), oids()].concat();
     dictionaries
@@ -96,6 +97,33 @@ const JSON: &[&str] = &[
     "\u{212a}",
     "SHA256:",
     "SHA1:",
+];
+
+const TOML: &[&str] = &[
+    "[outer]\n",
+    "[inner]\n",
+    "[keys]\n",
+    "[http]\n",
+    "[rejects]\n",
+    "[limits]\n",
+    "[replay]\n",
+    "[log]\n",
+    "kind = ",
+    "\"dir\"",
+    "\"amqp\"",
+    "\"channel\"",
+    "root = ",
+    "url = ",
+    "url_file = ",
+    "url_env = ",
+    "queues = ",
+    "listen = ",
+    "amqps://user:S3CRET@host/vhost",
+    "amqp://user:S3CRET@[::1]:1/%2F?x=y",
+    "clear_text_messages = ",
+    "true",
+    "9223372036854775807",
+    "1979-05-27T07:32:00Z",
 ];
 
 const PEM: &[&str] = &[

@@ -73,6 +73,7 @@ impl Seeds {
         seeds.signature();
         seeds.public_key();
         seeds.key_files();
+        seeds.gateway_config();
         seeds.structured();
         seeds
     }
@@ -208,6 +209,29 @@ impl Seeds {
             let bytes = [info.as_bytes(), b"\n", &contents(pem.expose_secret())].concat();
             self.add("key_file_legacy_pem", &format!("opens-{name}"), bytes);
         }
+    }
+
+    fn gateway_config(&mut self) {
+        let common = "[keys]\nencryption = \"e\"\n\n[http]\nlisten = \"127.0.0.1:9090\"\n\n[rejects]\nqueue = \"r\"\n";
+        for (name, sides) in [
+            (
+                "dir",
+                "clear_text_messages = false\n[outer]\nkind = \"dir\"\nroot = \"o\"\n[inner]\nkind = \"dir\"\nroot = \"i\"\n",
+            ),
+            (
+                "amqp",
+                "[outer]\nkind = \"amqp\"\nurl = \"amqps://user:S3CRET@host:5671/%2f?heartbeat=5\"\nqueues = \"^rmq_\"\n\
+                 [inner]\nkind = \"amqp\"\nurl_file = \"u\"\n",
+            ),
+            (
+                "channel",
+                "[outer]\nkind = \"channel\"\nlisten = \"[::]:7000\"\n[inner]\nkind = \"amqp\"\nurl_env = \"URL\"\n",
+            ),
+            ("same-place", "[outer]\nkind = \"dir\"\nroot = \"a\"\n[inner]\nkind = \"dir\"\nroot = \"./a\"\n"),
+        ] {
+            self.add("gateway_config", name, format!("{sides}\n{common}").into_bytes());
+        }
+        self.add("gateway_config", "variable", b"clear_text_messages = false\n\0true".to_vec());
     }
 
     fn structured(&mut self) {

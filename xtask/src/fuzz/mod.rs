@@ -3,6 +3,7 @@
 mod libfuzzer;
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,6 +27,7 @@ use libfuzzer::Findings;
 ///   cargo xtask fuzz --seconds 60
 ///   cargo xtask fuzz --seconds 600 payload message-json
 ///   cargo xtask fuzz --replay
+///   cargo xtask fuzz --light --seconds 2 --jobs 2
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -36,6 +38,10 @@ pub struct Args {
     /// Only replay past findings
     #[arg(long, conflicts_with = "seconds")]
     replay: bool,
+
+    /// Compile for a run of a few seconds: without the address sanitizer and less optimised, in half the time
+    #[arg(long)]
+    light: bool,
 
     /// How many targets are fuzzed at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -50,11 +56,43 @@ pub struct Args {
     targets: Vec<String>,
 }
 
-/// Coverage and sanitizers are flags of the nightly compiler only.
-const TOOLCHAIN: &str = "nightly";
+/// Whose compiler builds the targets: coverage and sanitizers are flags that a stable one takes only when it is told to.
+enum Compiler {
+    /// rustup's nightly.
+    Nightly,
+    /// The one that runs this program, which is on every machine.
+    Bootstrapped,
+}
 
-/// An input that takes longer is a finding.
-const SLOWEST_SECONDS: u64 = 20;
+impl Compiler {
+    fn found() -> Self {
+        let nightly = process::capture(Command::new("rustup").args(["run", "nightly", "rustc", "--version"]));
+        if nightly.is_ok() { Self::Nightly } else { Self::Bootstrapped }
+    }
+
+    /// `program` with this compiler.
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        match self {
+            Self::Nightly => {
+                let mut command = Command::new("rustup");
+                command.args(["run", "nightly"]).arg(program);
+                // set by the stable cargo that runs this program
+                for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+                    command.env_remove(variable);
+                }
+                command
+            }
+            Self::Bootstrapped => {
+                let mut command = Command::new(program);
+                command.env("RUSTC_BOOTSTRAP", "1");
+                command
+            }
+        }
+    }
+}
+
+/// An input that takes longer is a finding; none takes a second, and a machine may be busy with other things for a while.
+const SLOWEST_SECONDS: u64 = 60;
 
 /// Memory that no input of the sizes fuzzed may need.
 const MOST_MEMORY_MIB: u64 = 2048;
@@ -82,7 +120,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
         targets.iter().for_each(|target| println!("{target}"));
         return Ok(());
     }
-    let house = build(workspace, fuzz, &targets)?;
+    let house = build(workspace, fuzz, &targets, args.light)?;
     let rows = in_parallel(targets, args.jobs, |target| examine(&house, target, args))?;
 
     print!("{}", table(&rows));
@@ -121,23 +159,23 @@ fn chosen(known: &[String], wanted: &[String]) -> Result<Vec<String>> {
     Ok(if wanted.is_empty() { known.to_vec() } else { wanted.to_vec() })
 }
 
-fn build(workspace: &Workspace, fuzz: PathBuf, targets: &[String]) -> Result<House> {
-    let rustc = process::capture(Command::new("rustup").args(["run", TOOLCHAIN, "rustc", "-vV"]))
-        .context("fuzzing needs the nightly compiler\nhint: rustup toolchain install nightly")?;
+fn build(workspace: &Workspace, fuzz: PathBuf, targets: &[String], light: bool) -> Result<House> {
+    let compiler = Compiler::found();
+    let rustc = process::capture(compiler.command("rustc").arg("-vV"))?;
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
 
-    let folder = workspace.target().join("fuzz");
+    let folder = workspace.target().join(if light { "fuzz-light" } else { "fuzz" });
     let add_on = tool::command(Tool::Fuzz, workspace)?;
     // cargo-fuzz builds one or all; a few are built one after another.
     let names: Vec<Option<&String>> =
         if targets.len() == known(&fuzz)?.len() { vec![None] } else { targets.iter().map(Some).collect() };
     for name in names {
-        let mut command = Command::new("rustup");
-        command.args(["run", TOOLCHAIN]).arg(add_on.get_program()).args(["fuzz", "build"]);
+        let mut command = compiler.command(add_on.get_program());
+        command.args(["fuzz", "build"]);
         command.arg("--fuzz-dir").arg(&fuzz).arg("--target-dir").arg(&folder).args(name);
-        // Set by the stable cargo that runs this program.
-        for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
-            command.env_remove(variable);
+        if light {
+            command.args(["--sanitizer", "none"]);
+            command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_DEBUG", "none");
         }
         process::run(command.current_dir(workspace.root()))?;
     }
