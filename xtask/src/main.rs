@@ -8,7 +8,9 @@
 mod bench;
 mod bench_compare;
 mod checksum;
+mod claims;
 mod coverage;
+mod ctgrind;
 mod dist;
 mod features;
 mod fuzz;
@@ -21,6 +23,7 @@ mod process;
 mod semver;
 mod soak;
 mod test;
+mod timing;
 mod tool;
 mod vectors;
 mod workspace;
@@ -57,6 +60,9 @@ enum Verb {
     Soak(soak::Args),
     BenchCompare(bench_compare::Args),
     Dist(dist::Args),
+    Claims(claims::Args),
+    Ctgrind(ctgrind::Args),
+    Timing(timing::Args),
     Tool(tool::Args),
 }
 
@@ -88,6 +94,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Soak(args) => return soak::run(&args, &workspace),
         Verb::BenchCompare(args) => return bench_compare::run(&args),
         Verb::Dist(args) => dist::run(&args, &workspace)?,
+        Verb::Claims(args) => claims::run(&args, &workspace)?,
+        Verb::Ctgrind(args) => ctgrind::run(&args, &workspace)?,
+        Verb::Timing(args) => timing::run(&args, &workspace)?,
         Verb::Tool(args) => tool::run(&args, &workspace)?,
     }
     Ok(ExitCode::SUCCESS)
