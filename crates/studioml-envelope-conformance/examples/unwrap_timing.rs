@@ -4,6 +4,7 @@
 //!
 //! A |t| above 4.5 is a difference that chance does not make; how large it is stands beside it. Two controls show what the
 //! method can see: one class against itself, and a receiver that is made to leak.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
