@@ -1,6 +1,7 @@
 //! Second readings: base64 and JSON that another parser takes for something else. A signed text must have one meaning, and a
 //! plaintext one payload string.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use studioml_envelope::{Message, MessageError, OpenError, PayloadError, provider};
 
 use crate::parties::{Parties, Refused, member, with_member};
@@ -35,7 +36,9 @@ fn base64_malleability_is_refused_at_every_position() {
                 continue;
             }
             let error = parties.open_report(altered.as_bytes()).unwrap_err();
-            assert!(is_public(&error), "{with:?} at {at}: {error:?}");
+            // padding in the place of the last character can make another payload, which is no second reading of this one
+            let is_another = altered.split(',').all(|field| STANDARD.decode(field).is_ok());
+            assert!(is_public(&error) || is_another, "{with:?} at {at}: {error:?}");
             refused += 1;
         }
     }
