@@ -5,11 +5,14 @@
     reason = "criterion's macros write the functions; a bench may stop at once"
 )]
 
-use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
 use studioml_envelope::{SecretBox, SessionKey, provider};
 use studioml_envelope_benches::{bare, floor_label, in_place, sized};
 
-const SIZES: [usize; 7] = [64, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
+const SIZES: [usize; 8] = [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
 const KEY: [u8; 32] = [1; 32];
 const NONCE: [u8; 24] = [2; 24];
 
@@ -45,7 +48,10 @@ fn seal(criterion: &mut Criterion) {
             bench.iter(|| bare::seal_box("crypto_secretbox", &KEY, &NONCE, &mut text));
         });
         #[cfg(feature = "peers")]
-        group.bench_function(BenchmarkId::new(sodium::LABEL, size), |bench| bench.iter(|| sodium::seal(&mut text)));
+        for path in sodium::Path::ALL {
+            path.take();
+            group.bench_function(BenchmarkId::new(path.label(), size), |bench| bench.iter(|| sodium::seal(&mut text)));
+        }
     }
     group.finish();
 }
@@ -66,30 +72,92 @@ fn open(criterion: &mut Criterion) {
             decrypt(bench, &sealed, |text| bare::open_box("crypto_secretbox", &KEY, &NONCE, &tag, text));
         });
         #[cfg(feature = "peers")]
-        group.bench_function(BenchmarkId::new(sodium::LABEL, size), |bench| {
-            decrypt(bench, &sealed, |text| sodium::open(text, &tag));
-        });
+        for path in sodium::Path::ALL {
+            path.take();
+            group.bench_function(BenchmarkId::new(path.label(), size), |bench| {
+                decrypt(bench, &sealed, |text| sodium::open(text, &tag));
+            });
+        }
     }
     group.finish();
 }
 
-/// What takes less than a microsecond is measured in batches, so that the clock is read once for many.
+/// What takes less than a microsecond is measured in batches, so that the clock is read once for many; batches that stay in the
+/// first-level cache, as one message after another does.
 fn decrypt(bench: &mut Bencher<'_>, sealed: &[u8], mut routine: impl FnMut(&mut [u8])) {
     if sealed.len() >= 4 << 10 {
-        in_place(bench, sealed, routine);
-    } else {
-        bench.iter_batched_ref(|| sealed.to_vec(), |text| routine(text), BatchSize::SmallInput);
+        return in_place(bench, sealed, routine);
     }
+    let mut batch = vec![sealed.to_vec(); (8 << 10) / sealed.len()];
+    bench.iter_custom(|iterations| {
+        let mut total = Duration::ZERO;
+        let mut left = usize::try_from(iterations).unwrap();
+        while left > 0 {
+            batch.iter_mut().for_each(|text| text.copy_from_slice(sealed));
+            let now = left.min(batch.len());
+            let start = Instant::now();
+            batch.iter_mut().take(now).for_each(|text| routine(black_box(text)));
+            total += start.elapsed();
+            left -= now;
+        }
+        total
+    });
 }
 
 /// libsodium, called as its documentation says.
 #[cfg(feature = "peers")]
 mod sodium {
-    use super::{KEY, NONCE};
-    use core::ffi::c_ulonglong;
+    use std::ffi::{c_int, c_ulonglong};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use libsodium_sys::{crypto_secretbox_detached, crypto_secretbox_open_detached, sodium_init};
 
-    pub const LABEL: &str = "libsodium";
+    use super::{KEY, NONCE};
+
+    /// What libsodium believes of the CPU.
+    #[derive(Clone, Copy, PartialEq)]
+    pub enum Path {
+        /// What it finds.
+        Best,
+        /// The same without AVX-512, so that it takes its AVX2 kernels.
+        Avx2,
+    }
+
+    impl Path {
+        pub const ALL: [Self; 2] = [Self::Best, Self::Avx2];
+
+        pub fn label(self) -> &'static str {
+            match self {
+                Self::Best => "libsodium",
+                Self::Avx2 => "libsodium/avx2",
+            }
+        }
+
+        /// libsodium chooses anew.
+        pub fn take(self) {
+            AVX512_HIDDEN.store(self == Self::Avx2, Ordering::Relaxed);
+            // SAFETY: looks at what the CPU has and sets a pointer; nobody else calls libsodium meanwhile.
+            unsafe {
+                assert!(sodium_init() >= 0);
+                _crypto_stream_salsa20_pick_best_implementation();
+            }
+        }
+    }
+
+    static AVX512_HIDDEN: AtomicBool = AtomicBool::new(false);
+
+    unsafe extern "C" {
+        /// What `sodium_init` calls to choose kernels for Salsa20.
+        fn _crypto_stream_salsa20_pick_best_implementation() -> c_int;
+        fn __real_sodium_runtime_has_avx512f() -> c_int;
+    }
+
+    /// Stands in for libsodium's function of this name: the build script tells the linker to wrap it.
+    #[unsafe(no_mangle)]
+    extern "C" fn __wrap_sodium_runtime_has_avx512f() -> c_int {
+        // SAFETY: reads a number that `sodium_init` has set.
+        if AVX512_HIDDEN.load(Ordering::Relaxed) { 0 } else { unsafe { __real_sodium_runtime_has_avx512f() } }
+    }
 
     pub fn seal(text: &mut [u8]) -> [u8; 16] {
         let mut tag = [0; 16];
@@ -97,7 +165,6 @@ mod sodium {
         // SAFETY: text and tag are valid for their lengths and may be the same buffer (libsodium: `c` and `m` can overlap);
         // key and nonce have 32 and 24 bytes.
         let done = unsafe {
-            sodium_init();
             let (out, text) = (text.as_mut_ptr(), text.as_ptr());
             crypto_secretbox_detached(out, tag.as_mut_ptr(), text, length, NONCE.as_ptr(), KEY.as_ptr())
         };
@@ -109,7 +176,6 @@ mod sodium {
         let length = text.len() as c_ulonglong;
         // SAFETY: as above.
         let done = unsafe {
-            sodium_init();
             let (out, text) = (text.as_mut_ptr(), text.as_ptr());
             crypto_secretbox_open_detached(out, text, tag.as_ptr(), length, NONCE.as_ptr(), KEY.as_ptr())
         };
