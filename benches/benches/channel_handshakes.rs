@@ -5,16 +5,12 @@
     reason = "criterion's macros write the functions; a bench may stop at once"
 )]
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use studioml_envelope::{Implementation, Provider};
 use studioml_envelope_benches::{
-    channel::{Keys, Mode, Serving, establish, one_thread},
+    channel::{BareHandshake, Keys, Mode, Serving, establish, one_thread},
     floor_label,
     peer::bench_seed_handshakes,
     serving,
@@ -73,35 +69,15 @@ fn connect(provider: &Provider, mode: Mode, iterations: u64) -> Duration {
     let connector = keys.connector(provider, mode);
     one_thread().block_on(async {
         let server = Serving::start(&keys, provider, mode);
-        let began = Instant::now();
-        for _ in 0..iterations {
-            drop(connector.connect(server.address).await.unwrap());
-        }
-        // the last message of a handshake is the client's
-        while server.counters.report().established < iterations {
-            tokio::task::yield_now().await;
-        }
-        let took = began.elapsed();
+        let took = server.shake_hands(&connector, iterations, 1).await;
         server.stop().await;
         took
     })
 }
 
-/// The library without us, and without sockets: what the two ends generate and agree.
 fn floor(group: &mut BenchmarkGroup<'_, WallTime>, mode: Mode) {
-    group.bench_function(floor_label("aws-lc-rs"), |bench| {
-        let peer = PrivateKey::generate(&ECDH_P256).unwrap().compute_public_key().unwrap();
-        let kept = PrivateKey::generate(&ECDH_P256).unwrap();
-        bench.iter(|| {
-            for _ in 0..2 {
-                black_box(PrivateKey::generate(&ECDH_P256).unwrap().compute_public_key().unwrap());
-            }
-            for _ in 0..mode.agreements() {
-                let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_ref());
-                agree(&kept, peer, (), |x| Ok(black_box(x.len()))).unwrap();
-            }
-        });
-    });
+    let bare = BareHandshake::of(mode);
+    group.bench_function(floor_label("aws-lc-rs"), |bench| bench.iter(|| bare.run()));
 }
 
 fn snow_builder() -> snow::Builder<'static> {

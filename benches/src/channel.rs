@@ -2,9 +2,12 @@
 //!
 //! Client and server are tasks of one thread, so that a rate is what one core does for both.
 
+use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use studioml_envelope::Provider;
 use studioml_envelope_channel::{
     Connector, Established, Handshake, Origin, PeerKey, PeerPolicy, Progress, Receipt, RecordOptions, Server,
@@ -13,7 +16,7 @@ use studioml_envelope_channel::{
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// The two modes of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +135,42 @@ pub fn establish((mut client, mut server): (Handshake, Handshake)) -> (Establish
     of_client.zip(of_server).expect("the loop ends with both")
 }
 
+/// A handshake of aws-lc-rs without us, and without sockets: what the two ends generate and agree.
+#[derive(Debug)]
+pub struct BareHandshake {
+    mode: Mode,
+    kept: PrivateKey,
+    peer: Vec<u8>,
+}
+
+impl BareHandshake {
+    /// Of a mode.
+    ///
+    /// # Panics
+    /// If the system has no random bytes.
+    #[must_use]
+    pub fn of(mode: Mode) -> Self {
+        let generate = || PrivateKey::generate(&ECDH_P256).expect("the system has random bytes");
+        let peer = generate().compute_public_key().expect("it was made just now").as_ref().to_vec();
+        Self { mode, kept: generate(), peer }
+    }
+
+    /// Once.
+    ///
+    /// # Panics
+    /// If the system has no random bytes.
+    pub fn run(&self) {
+        for _ in 0..2 {
+            let key = PrivateKey::generate(&ECDH_P256).expect("the system has random bytes");
+            black_box(key.compute_public_key().expect("it was made just now"));
+        }
+        for _ in 0..self.mode.agreements() {
+            let peer = UnparsedPublicKey::new(&ECDH_P256, &self.peer);
+            agree(&self.kept, peer, (), |x| Ok(black_box(x.len()))).expect("the point is on the curve");
+        }
+    }
+}
+
 /// A runtime of one thread.
 #[must_use]
 pub fn one_thread() -> Runtime {
@@ -168,6 +207,34 @@ impl Serving {
         let accept = |_: Origin, _: Vec<u8>| async { Receipt::Accepted };
         let task = tokio::spawn(server.serve(listener, accept, async { drop(stopped.await) }));
         Self { address, counters, stop, task }
+    }
+
+    /// How long `count` handshakes take that so many clients make `at_once`: connect, shake hands, drop, and again.
+    ///
+    /// # Panics
+    /// If a handshake fails.
+    pub async fn shake_hands(&self, connector: &Connector, count: u64, at_once: u64) -> Duration {
+        let established = || self.counters.report().established;
+        let expected = established().saturating_add(count);
+        let connect = async |connector: &Connector, address, times| {
+            for _ in 0..times {
+                drop(connector.connect(address).await.expect("the server takes everybody"));
+            }
+        };
+        let mut clients = JoinSet::new();
+        let began = Instant::now();
+        let each = count / at_once;
+        for _ in 1..at_once {
+            let (connector, address) = (connector.clone(), self.address);
+            clients.spawn(async move { connect(&connector, address, each).await });
+        }
+        connect(connector, self.address, count - each * (at_once - 1)).await;
+        clients.join_all().await;
+        // the last message of a handshake is the client's
+        while established() < expected {
+            tokio::task::yield_now().await;
+        }
+        began.elapsed()
     }
 
     /// Lets it drain.

@@ -24,13 +24,10 @@ const SEED_PEER: &str =
 
 /// Measures the seed's own client and server over loopback TCP, a process each. Without a Python that is said on stderr.
 pub fn bench_seed_handshakes(group: &mut BenchmarkGroup<'_, WallTime>, operation: &str) {
-    let Some(python) = std::env::var_os(PYTHON) else {
+    let Some(mut peer) = Peer::seed_handshakes(1) else {
         eprintln!("{operation}: {PYTHON} names no program, its peer is not measured");
         return;
     };
-    let mut command = Command::new(python);
-    command.args([SEED_PEER, "handshakes"]);
-    let mut peer = Peer::start(command);
     group.bench_function(peer.name.clone(), |bench| bench.iter_custom(|iterations| peer.run(iterations)));
 }
 
@@ -76,7 +73,8 @@ impl Files {
     }
 }
 
-struct Peer {
+/// A deployed program that runs and measures itself.
+pub struct Peer {
     name: String,
     child: Child,
     questions: ChildStdin,
@@ -84,6 +82,21 @@ struct Peer {
 }
 
 impl Peer {
+    /// The seed's own server and so many of its clients over loopback TCP, a process each, on the cores that this process has.
+    /// None if [`PYTHON`] names no program.
+    #[must_use]
+    pub fn seed_handshakes(clients: u64) -> Option<Self> {
+        let mut command = Command::new(std::env::var_os(PYTHON)?);
+        command.args([SEED_PEER, "handshakes", "--clients", &clients.to_string()]);
+        Some(Self::start(command))
+    }
+
+    /// What it says it is, with its versions.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (questions, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
@@ -92,7 +105,11 @@ impl Peer {
         peer
     }
 
-    fn run(&mut self, iterations: u64) -> Duration {
+    /// How long it took for so many iterations.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn run(&mut self, iterations: u64) -> Duration {
         writeln!(self.questions, "{iterations}").unwrap();
         Duration::from_nanos(self.answer().parse().unwrap())
     }

@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     Channel, ChannelError, Deadlines, Handshake, Peer, PeerPolicy, Receipt, ReceiptError, RecordOptions,
     noise::{self, LocalKey},
-    seed,
+    seed, tcp,
 };
 
 /// How a client makes channels: in which mode, as whom, to whom.
@@ -85,10 +85,9 @@ impl Connector {
     /// [`ChannelError`].
     pub async fn connect(&self, address: impl ToSocketAddrs) -> Result<Client<TcpStream>, ChannelError> {
         let limit = self.deadlines.handshake;
-        let stream = timeout(limit, TcpStream::connect(address))
+        let stream = timeout(limit, tcp::connect(address))
             .await
             .map_err(|_| ChannelError::Deadline { waiting_for: "the connection", limit })??;
-        stream.set_nodelay(true)?;
         self.over(stream).await
     }
 

@@ -69,6 +69,8 @@ mod record;
 pub mod seed;
 #[cfg(feature = "tokio")]
 mod server;
+#[cfg(feature = "tokio")]
+mod tcp;
 
 pub use error::{HandshakeError, RecordError};
 pub use handshake::{Handshake, MAX_HANDSHAKE_INPUT, Progress};

@@ -28,7 +28,7 @@ use crate::{
     Deadlines, Handshake, Peer, PeerPolicy, Receipt, RecordOptions,
     budget::Budget,
     noise::{self, LocalKey},
-    seed,
+    seed, tcp,
 };
 use admission::{Addresses, Handshakes};
 
@@ -171,6 +171,7 @@ impl Server {
         handler: H,
         shutdown: impl Future<Output = ()>,
     ) -> ServerReport {
+        tcp::prepare(&listener);
         let options = self.options;
         let counters = self.counters();
         let budget = Budget::new(options.max_buffered);

@@ -61,16 +61,24 @@ impl Fingerprint {
             FingerprintForm::SshSha256 | FingerprintForm::SshSha1 => key.to_ssh_blob(),
             FingerprintForm::SpkiSha256 | FingerprintForm::SpkiSha1 => key.to_spki_der(),
         };
+        Self::of_encoded(&encoded, form, digest)
+    }
+
+    fn of_encoded(encoded: &[u8], form: FingerprintForm, digest: &dyn Digest) -> Self {
         match form {
-            FingerprintForm::SshSha256 | FingerprintForm::SpkiSha256 => Self { form, digest: digest.sha256(&encoded) },
-            FingerprintForm::SshSha1 | FingerprintForm::SpkiSha1 => Self::from_digest(form, &digest.sha1(&encoded)),
+            FingerprintForm::SshSha256 | FingerprintForm::SpkiSha256 => Self { form, digest: digest.sha256(encoded) },
+            FingerprintForm::SshSha1 | FingerprintForm::SpkiSha1 => Self::from_digest(form, &digest.sha1(encoded)),
         }
     }
 
     /// The fingerprints of `key` in all four forms, in the order of [`FingerprintForm::ALL`].
     #[must_use]
     pub fn all_of(key: &PublicKey, digest: &dyn Digest) -> [Self; 4] {
-        FingerprintForm::ALL.map(|form| Self::of(key, form, digest))
+        let (ssh, spki) = (key.to_ssh_blob(), key.to_spki_der());
+        FingerprintForm::ALL.map(|form| match form {
+            FingerprintForm::SshSha256 | FingerprintForm::SshSha1 => Self::of_encoded(&ssh, form, digest),
+            FingerprintForm::SpkiSha256 | FingerprintForm::SpkiSha1 => Self::of_encoded(&spki, form, digest),
+        })
     }
 
     /// Which form it is in.

@@ -2,7 +2,7 @@
 
   seed_peer.py server [--speak-first] [--connections N]   prints its port, echoes a receipt for each message
   seed_peer.py client PORT [--split] [--no-line-feed] [MESSAGE ...]
-  seed_peer.py handshakes
+  seed_peer.py handshakes [--clients N]
 """
 
 import ctypes
@@ -136,33 +136,67 @@ def client(arguments):
     print("closed in order", flush=True)
 
 
-def handshakes(_):
-    """Says what it is, then answers each number of handshakes with the nanoseconds they took. Client and server are processes."""
+def serve_handshakes(listener):
+    while True:
+        connection, _ = listener.accept()
+        private_key, pem = make_pair()
+        client_pem = connection.recv(1024)
+        connection.sendall(pem)
+        derive_key(private_key, client_pem)
+        connection.close()
+
+
+def connect_and_shake_hands(address, times):
+    for _ in range(times):
+        connection = socket.create_connection(address)
+        private_key, pem = make_pair()
+        connection.sendall(pem)
+        derive_key(private_key, connection.recv(1024))
+        connection.close()
+
+
+def start(work):
+    """A process of its own, which ends with this one, however that ends."""
+    process = os.fork()
+    if process == 0:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        work()
+        os._exit(0)
+    return process
+
+
+def handshakes(arguments):
+    """Says what it is, then answers each number of handshakes with the nanoseconds they took. The server is a process, each
+    client is another."""
+    clients = int(arguments[arguments.index("--clients") + 1]) if "--clients" in arguments else 1
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind((HOST, 0))
     listener.listen(64)
-    server_process = os.fork()
-    if server_process == 0:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with the client, however that ends
-        while True:
-            connection, _ = listener.accept()
-            private_key, pem = make_pair()
-            client_pem = connection.recv(1024)
-            connection.sendall(pem)
-            derive_key(private_key, client_pem)
-            connection.close()
+    address = listener.getsockname()
+    processes, pipes = [start(lambda: serve_handshakes(listener))], []
+
+    def client(times, done):
+        while number := os.read(times, 8):
+            connect_and_shake_hands(address, int.from_bytes(number, "big"))
+            os.write(done, b".")
+
+    for _ in range(clients - 1):
+        times, done = os.pipe(), os.pipe()
+        processes.append(start(lambda: client(times[0], done[1])))
+        pipes.append((times[1], done[0]))
     print(f"seed's Python, cryptography {cryptography.__version__}", flush=True)
     for line in sys.stdin:
+        mine, each = int(line) - (clients - 1) * (int(line) // clients), int(line) // clients
         began = time.perf_counter_ns()
-        for _ in range(int(line)):
-            connection = socket.create_connection(listener.getsockname())
-            private_key, pem = make_pair()
-            connection.sendall(pem)
-            derive_key(private_key, connection.recv(1024))
-            connection.close()
+        for times, _ in pipes:
+            os.write(times, each.to_bytes(8, "big"))
+        connect_and_shake_hands(address, mine)
+        for _, done in pipes:
+            os.read(done, 1)
         print(time.perf_counter_ns() - began, flush=True)
-    os.kill(server_process, signal.SIGKILL)
-    os.waitpid(server_process, 0)
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
 
 
 VERBS = {
