@@ -9,7 +9,7 @@ use studioml_envelope_keys::{Kdf, KeyFileError, Passphrase, Protection, inspect,
 
 use crate::keys::rsa;
 use crate::memory;
-use crate::providers::{agree, first, is_short};
+use crate::providers::{agree, first, is_short, unwrapping_libraries_agree};
 
 /// What a key derivation may cost here. Real limits are higher; that they are kept is a test of its own.
 const CHEAP: u64 = 64;
@@ -139,7 +139,7 @@ enum How<'a> {
     Copy(u8),
 }
 
-/// The numbers of an RSA private key, changed one by one: all providers load it or none does.
+/// The numbers of an RSA private key, changed one by one: all libraries load it or none does.
 pub fn rsa_numbers(data: &[u8]) {
     let Ok(input) = Numbers::arbitrary_take_rest(Unstructured::new(data)) else { return };
     let good = rsa();
@@ -174,7 +174,7 @@ pub fn rsa_numbers(data: &[u8]) {
     let mut wrapped = vec![0; public.modulus().len()];
     let recipient = first().key_wrap.load(&public).expect("within the limits");
     recipient.wrap(&SessionKey::from_bytes([3; 32]), first().random, &mut wrapped).expect("any odd modulus wraps");
-    let found = agree(|provider| -> Result<bool, KeyError> {
+    let found = unwrapping_libraries_agree(|provider| -> Result<bool, KeyError> {
         let identity = provider.key_unwrap.load(&key)?;
         Ok(identity.unwrap(&wrapped, provider.random).found())
     });

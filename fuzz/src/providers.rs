@@ -57,8 +57,27 @@ pub fn first() -> &'static Provider {
 ///
 /// # Panics
 /// If two of them differ.
-pub fn agree<T: PartialEq + Debug>(mut run: impl FnMut(&'static Provider) -> T) -> T {
-    let mut outcomes = ALL.iter().map(|provider| (provider.name, run(provider)));
+pub fn agree<T: PartialEq + Debug>(run: impl FnMut(&'static Provider) -> T) -> T {
+    all_give(ALL.iter(), run)
+}
+
+/// The same for what waits for a private RSA operation: one provider for each library that unwraps.
+///
+/// # Panics
+/// If two of them differ.
+pub fn unwrapping_libraries_agree<T: PartialEq + Debug>(run: impl FnMut(&'static Provider) -> T) -> T {
+    let library = |provider: &Provider| provider.key_unwrap.implementation().library;
+    let is_first = |(index, provider): &(usize, &'static Provider)| {
+        ALL.iter().position(|one| library(one) == library(provider)) == Some(*index)
+    };
+    all_give(ALL.iter().enumerate().filter(is_first).map(|(_, provider)| provider), run)
+}
+
+fn all_give<T: PartialEq + Debug>(
+    providers: impl Iterator<Item = &'static Provider>,
+    mut run: impl FnMut(&'static Provider) -> T,
+) -> T {
+    let mut outcomes = providers.map(|provider| (provider.name, run(provider)));
     let (first_name, first) = outcomes.next().expect("there is a provider");
     for (name, outcome) in outcomes {
         assert_eq!(outcome, first, "{name} (left) and {first_name} (right) differ");

@@ -1,4 +1,4 @@
-//! RSA-OAEP unwrap: chosen ciphertexts, chosen encoded messages and chosen lengths, by every provider, down to the one error.
+//! RSA-OAEP unwrap: chosen ciphertexts, chosen encoded messages and chosen lengths, by every library, down to the one error.
 
 use arbitrary::{Arbitrary, Unstructured};
 use studioml_envelope_core::{OpenError, Payload, SessionKey};
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::keys::{RECIPIENT, identities};
-use crate::providers::{agree, first};
+use crate::providers::{first, unwrapping_libraries_agree};
 
 #[derive(Arbitrary, Debug)]
 enum Wrapped {
@@ -51,7 +51,7 @@ pub fn rsa_unwrap(data: &[u8]) {
     let boxed = [&input.nonce[..], &tag, &text].concat();
     let payload = format!("{},{}", STANDARD.encode(&wrapped), STANDARD.encode(boxed));
 
-    let opened = agree(|provider| {
+    let opened = unwrapping_libraries_agree(|provider| {
         let mut payload = payload.clone().into_bytes();
         let payload = Payload::parse(&mut payload, usize::MAX).expect("a well-formed payload");
         let opened = payload.open_unauthenticated(provider, identities(provider));
