@@ -1,5 +1,6 @@
 //! What the manifests must say: a comment for each member, versions and lints from the workspace.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -11,7 +12,11 @@ use crate::workspace::Workspace;
 const DEPENDENCY_TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
 pub fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
-    let mut violations = check_root(&read(&workspace.root().join("Cargo.toml"))?);
+    let root = read(&workspace.root().join("Cargo.toml"))?;
+    let mut violations = check_root(&root);
+    let imports = workspace.members().flat_map(|package| &package.dependencies);
+    let used = imports.map(|import| import.rename.as_deref().unwrap_or(&import.name)).collect();
+    violations.extend(check_used(&root, &used));
     for package in workspace.members() {
         violations.extend(check_member(&package.name, &read(package.manifest_path.as_std_path())?));
     }
@@ -41,6 +46,20 @@ fn check_root(manifest: &DocumentMut) -> Vec<Violation> {
         violations.push(Violation::new("Cargo.toml", "fuzz is not excluded from the workspace"));
     }
     violations
+}
+
+/// What nobody imports any more is a version to keep for nothing. Members may be listed for those outside.
+fn check_used(manifest: &DocumentMut, used: &BTreeSet<&str>) -> Vec<Violation> {
+    let declared = manifest.get("workspace").and_then(Item::as_table_like);
+    let declared = declared.and_then(|table| table.get("dependencies")).and_then(Item::as_table_like);
+    let entries = declared.into_iter().flat_map(|entries| entries.iter());
+    let is_member = |entry: &Item| entry.as_table_like().is_some_and(|table| table.contains_key("path"));
+    entries
+        .filter(|(name, entry)| !is_member(entry) && !used.contains(name))
+        .map(|(name, _)| {
+            Violation::new("Cargo.toml", format!("[workspace.dependencies] {name} is imported by no member"))
+        })
+        .collect()
 }
 
 fn check_member(package: &str, manifest: &DocumentMut) -> Vec<Violation> {
@@ -103,6 +122,14 @@ mod tests {
     fn the_fuzz_workspace_stays_outside() {
         let manifest = "[workspace]\nmembers = [\n  # one\n  \"a\",\n]\nexclude = [\"deploy\"]";
         assert_eq!(root(manifest), ["Cargo.toml: fuzz is not excluded from the workspace"]);
+    }
+
+    #[test]
+    fn what_is_declared_is_imported() {
+        let manifest = "[workspace.dependencies]\na = \"1\"\nb = { version = \"1\" }\nmember = { path = \"member\" }";
+        let violations = check_used(&manifest.parse().unwrap(), &["a"].into());
+        let messages: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        assert_eq!(messages, ["Cargo.toml: [workspace.dependencies] b is imported by no member"]);
     }
 
     #[test]
