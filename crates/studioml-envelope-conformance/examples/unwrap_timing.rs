@@ -1,9 +1,11 @@
-//! Does the time of opening tell why it failed? After dudect (O. Reparaz, J. Balasch, I. Verbauwhede, DATE 2017): payloads of
-//! several classes are opened in random order, and Welch's t between the classes says whether their times differ. Run it by
+//! Does the time of opening tell why it failed? After dudect (O. Reparaz, J. Balasch, I. Verbauwhede, DATE 2017): in every
+//! round one payload of each class is opened, in random order, so that whatever slows the machine for a while slows all
+//! classes alike; Student's t of the differences within the rounds says whether two classes differ. Rounds with a slow
+//! sample (interrupts, other programs) are left out, at several limits, and the largest |t| counts. Run it by
 //! `cargo xtask timing`; the numbers are for people, and no test depends on them.
 //!
 //! A |t| above 4.5 is a difference that chance does not make; how large it is stands beside it. Two controls show what the
-//! method can see: one class against itself, and a receiver that is made to leak.
+//! method can see: a class against itself, and a receiver that works a stated time longer where it found no key.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +14,7 @@
     reason = "a program for developers stops where something is not as expected"
 )]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use num_bigint::BigUint;
@@ -28,6 +30,8 @@ const HASH: usize = 32;
 enum Class {
     Valid,
     BadTag,
+    /// The same, drawn once more: what the method makes of no difference.
+    BadTagAgain,
     /// Any number below the modulus.
     Random,
     /// First byte 00, as Manger's oracle tells: the label hash is wrong.
@@ -40,9 +44,10 @@ enum Class {
     ShortKey,
 }
 
-const CLASSES: [Class; 7] = [
+const CLASSES: [Class; 8] = [
     Class::Valid,
     Class::BadTag,
+    Class::BadTagAgain,
     Class::Random,
     Class::LeadingZero,
     Class::NoLeadingZero,
@@ -50,7 +55,8 @@ const CLASSES: [Class; 7] = [
     Class::ShortKey,
 ];
 
-const PAIRS: [(Class, Class, &str); 7] = [
+const PAIRS: [(Class, Class, &str); 8] = [
+    (Class::BadTagAgain, Class::BadTag, "no difference, to test the method"),
     (Class::LeadingZero, Class::NoLeadingZero, "Manger's bit: first byte 00 or not"),
     (Class::LeadingZero, Class::BadTag, "bad OAEP or bad tag"),
     (Class::NoLeadingZero, Class::BadTag, "bad OAEP or bad tag"),
@@ -60,60 +66,99 @@ const PAIRS: [(Class, Class, &str); 7] = [
     (Class::Valid, Class::BadTag, "valid or not (public: the answer differs)"),
 ];
 
+/// The share of the samples that are fast enough to count, for each reading of t.
+const KEPT: [f64; 6] = [1.0, 0.99, 0.95, 0.9, 0.75, 0.5];
+
 struct Options {
-    samples: usize,
+    rounds: usize,
     bits: usize,
+    leak: Duration,
+    /// Only this library, or `control`.
+    only: Option<String>,
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == name)
+    }
 }
 
 fn main() {
     let options = options();
     let generating = provider::default();
     let key = generating.key_unwrap.generate(options.bits, generating.random).unwrap();
-    println!("RSA-{}, {} samples per class and provider, classes in random order", options.bits, options.samples);
-    println!("t: Welch's; cropped: without the slowest tenth; difference: of the medians, of one opening's median\n");
+    println!("RSA-{}, {} rounds, one opening of each class in a round, in random order", options.bits, options.rounds);
+    println!("t: Student's, of the differences in a round, the largest of {} croppings", KEPT.len());
+    println!("difference: the mean of the middle half of them, beside the median time of an opening\n");
     let payloads = payloads(&key, &generating);
     let mut seen: Vec<&str> = Vec::new();
     for provider in provider::ALL {
         let library = provider.key_unwrap.implementation().library;
-        let note = if seen.contains(&library) { " (once more)" } else { "" };
+        if seen.contains(&library) || !options.wants(library) {
+            continue;
+        }
         seen.push(library);
-        println!("{}: key_unwrap by {library}{note}", provider.name);
-        let identity = provider.key_unwrap.load(&key).unwrap();
-        measure(provider, identity, &payloads, &options);
+        println!("{}: key_unwrap by {library}", provider.name);
+        measure(provider, provider.key_unwrap.load(&key).unwrap(), &payloads, &PAIRS, options.rounds);
     }
-    println!("control: {} made to leak", generating.name);
-    let leaking = Leaking(generating.key_unwrap.load(&key).unwrap());
-    measure(&generating, Box::new(leaking), &payloads, &Options { samples: options.samples / 4, ..options });
+    if options.wants("control") {
+        let leaking = Leaking::new(generating.key_unwrap.load(&key).unwrap(), options.leak);
+        println!("control: {}, made to work {:?} longer where it found no key", generating.name, leaking.measured);
+        measure(&generating, Box::new(leaking), &payloads, &PAIRS[..4], options.rounds);
+    }
 }
 
 fn options() -> Options {
-    let mut options = Options { samples: 5000, bits: 2048 };
+    let mut options = Options { rounds: 5000, bits: 2048, leak: Duration::from_micros(1), only: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let value = arguments.next().and_then(|value| value.parse().ok());
-        match (argument.as_str(), value) {
-            ("--samples", Some(value)) => options.samples = value,
-            ("--bits", Some(value)) => options.bits = value,
-            _ => panic!("usage: unwrap_timing [--samples N] [--bits N]"),
+        let value = arguments.next().unwrap_or_default();
+        let number = value.parse();
+        match (argument.as_str(), number) {
+            ("--rounds", Ok(number)) => options.rounds = number,
+            ("--bits", Ok(number)) => options.bits = number,
+            ("--leak-ns", Ok(number)) => options.leak = Duration::from_nanos(number as u64),
+            ("--only", _) => options.only = Some(value),
+            _ => panic!("usage: unwrap_timing [--rounds N] [--bits N] [--leak-ns N] [--only LIBRARY|control]"),
         }
     }
     options
 }
 
-/// Works a little longer where it found nothing: one part in a thousand of an unwrap.
-struct Leaking(Box<dyn Identity>);
+/// Works a little longer where it found nothing.
+struct Leaking {
+    inner: Box<dyn Identity>,
+    hashes: usize,
+    /// How long that takes.
+    measured: Duration,
+}
+
+impl Leaking {
+    fn new(inner: Box<dyn Identity>, leak: Duration) -> Self {
+        let time = |hashes: usize| {
+            let start = Instant::now();
+            (0..1000).for_each(|_| more_work(hashes));
+            start.elapsed() / 1000
+        };
+        let hashes = (1..).find(|hashes| time(*hashes) >= leak).unwrap();
+        Self { inner, hashes, measured: time(hashes) }
+    }
+}
+
+fn more_work(hashes: usize) {
+    let digest = (0..hashes).fold(Sha256::digest(b""), |digest, _| Sha256::digest(digest));
+    std::hint::black_box(&digest);
+}
 
 impl Identity for Leaking {
     fn wrapped_len(&self) -> usize {
-        self.0.wrapped_len()
+        self.inner.wrapped_len()
     }
 
     fn unwrap(&self, wrapped: &[u8], random: &dyn Random) -> Unwrapped {
-        let unwrapped = self.0.unwrap(wrapped, random);
+        let unwrapped = self.inner.unwrap(wrapped, random);
         if !unwrapped.found() {
-            let mut digest = Sha256::digest(wrapped);
-            (0..8).for_each(|_| digest = Sha256::digest(digest));
-            std::hint::black_box(&digest);
+            more_work(self.hashes);
         }
         unwrapped
     }
@@ -177,31 +222,41 @@ fn xor(bytes: &mut [u8], mask: &[u8]) {
     bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
 }
 
-fn measure(provider: &Provider, identity: Box<dyn Identity>, payloads: &[(Class, Vec<Vec<u8>>)], options: &Options) {
+type Pair = (Class, Class, &'static str);
+
+fn measure(
+    provider: &Provider,
+    identity: Box<dyn Identity>,
+    payloads: &[(Class, Vec<Vec<u8>>)],
+    pairs: &[Pair],
+    rounds: usize,
+) {
     let identities = [identity];
-    let mut times: Vec<Vec<f64>> = vec![Vec::with_capacity(options.samples + 64); CLASSES.len()];
+    let in_pairs = |class: &Class| pairs.iter().any(|(one, other, _)| [one, other].contains(&class));
+    let mut order: Vec<usize> = (0..CLASSES.len()).filter(|index| in_pairs(&CLASSES[*index])).collect();
+    let mut times: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); CLASSES.len()];
     let mut choices = Choices::new(provider);
     let mut buffer = Vec::new();
-    let total = options.samples * CLASSES.len();
-    for round in 0..total + 200 {
-        let class = choices.below(CLASSES.len());
-        let (_, pool) = &payloads[class];
-        buffer.clear();
-        buffer.extend_from_slice(&pool[choices.below(PER_CLASS)]);
-        let payload = Payload::parse(&mut buffer, 1 << 20).unwrap();
-        let start = Instant::now();
-        let opened = std::hint::black_box(payload.open_unauthenticated(provider, &identities));
-        let time = start.elapsed();
-        assert_eq!(opened.is_ok(), CLASSES[class] == Class::Valid);
-        if round >= 200 {
-            times[class].push(time.as_secs_f64() * 1e9);
+    let warm_up = 50;
+    for round in 0..rounds + warm_up {
+        (1..order.len()).rev().for_each(|last| order.swap(last, choices.below(last + 1)));
+        for class in &order {
+            let (_, pool) = &payloads[*class];
+            buffer.clear();
+            buffer.extend_from_slice(&pool[choices.below(PER_CLASS)]);
+            let payload = Payload::parse(&mut buffer, 1 << 20).unwrap();
+            let start = Instant::now();
+            let opened = std::hint::black_box(payload.open_unauthenticated(provider, &identities));
+            let time = start.elapsed();
+            assert_eq!(opened.is_ok(), CLASSES[*class] == Class::Valid);
+            if round >= warm_up {
+                times[*class].push(time.as_secs_f64() * 1e9);
+            }
         }
     }
     let of = |class: Class| &times[CLASSES.iter().position(|one| *one == class).unwrap()];
-    let halves = of(Class::BadTag).split_at(of(Class::BadTag).len() / 2);
-    report("one class against itself, to test the method", halves.0, halves.1);
-    for (one, other, what) in PAIRS {
-        report(&format!("{one:?} / {other:?}: {what}"), of(one), of(other));
+    for (one, other, what) in pairs {
+        report(&format!("{one:?} / {other:?}: {what}"), of(*one), of(*other));
     }
     println!();
 }
@@ -229,40 +284,42 @@ impl<'p> Choices<'p> {
     }
 }
 
+/// `one` and `other`: the times of the same rounds.
 fn report(what: &str, one: &[f64], other: &[f64]) {
-    let (cropped_one, cropped_other) = cropped(one, other);
-    let median = |times: &[f64]| {
-        let mut sorted = times.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    };
-    let difference = median(one) - median(other);
+    let all = sorted(one.iter().chain(other).copied());
+    let t = KEPT.map(|share| {
+        let slowest = quantile(&all, share);
+        let kept = one.iter().zip(other).filter(|(one, other)| one.max(**other) <= slowest);
+        students_t(&kept.map(|(one, other)| one - other).collect::<Vec<_>>())
+    });
+    let largest = t.into_iter().max_by(|one, other| one.abs().total_cmp(&other.abs())).unwrap();
+    let differences = sorted(one.iter().zip(other).map(|(one, other)| one - other));
+    let middle = &differences[differences.len() / 4..differences.len() - differences.len() / 4];
     println!(
-        "  {what:<72} t {:>7.2}   cropped {:>7.2}   difference {:>8.0} ns of {:.0}",
-        welch(one, other),
-        welch(&cropped_one, &cropped_other),
-        difference,
-        median(other)
+        "  {what:<72} t {largest:>7.2} (uncropped {:>7.2})   difference {:>7.0} ns of {:.0}",
+        t[0],
+        middle.iter().sum::<f64>() / middle.len() as f64,
+        quantile(&sorted(other.iter().copied()), 0.5)
     );
 }
 
-/// Both without what is slower than nine tenths of all: interrupts and other programs.
-fn cropped(one: &[f64], other: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let mut all = [one, other].concat();
-    all.sort_unstable_by(f64::total_cmp);
-    let limit = all[all.len() / 10 * 9];
-    let keep = |times: &[f64]| times.iter().copied().filter(|time| *time <= limit).collect();
-    (keep(one), keep(other))
+fn sorted(times: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut times: Vec<f64> = times.collect();
+    times.sort_unstable_by(f64::total_cmp);
+    times
 }
 
-/// Welch's t of two samples with variances of their own.
-fn welch(one: &[f64], other: &[f64]) -> f64 {
-    let moments = |times: &[f64]| {
-        let count = times.len() as f64;
-        let mean = times.iter().sum::<f64>() / count;
-        let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        (mean, variance / count)
-    };
-    let ((mean_one, error_one), (mean_other, error_other)) = (moments(one), moments(other));
-    (mean_one - mean_other) / (error_one + error_other).sqrt()
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    sorted[(sorted.len() as f64 * share) as usize - 1]
+}
+
+/// Student's t of a mean that should be 0; 0 for too few to tell.
+fn students_t(differences: &[f64]) -> f64 {
+    if differences.len() < 100 {
+        return 0.0;
+    }
+    let count = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / count;
+    let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    mean / (variance / count).sqrt()
 }
