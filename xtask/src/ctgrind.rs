@@ -27,7 +27,7 @@ pub fn run(_: &Args, workspace: &Workspace) -> Result<()> {
     let target = workspace.target().join("fuzz");
     let mut build = Command::new(process::cargo());
     // compiled as it is handed out: what the compiler makes of a selection is what counts
-    build.args(["build", "--package", PACKAGE, "--profile", PROFILE]);
+    build.args(["build", "--locked", "--package", PACKAGE, "--profile", PROFILE]);
     process::run(build.arg("--target-dir").arg(&target).current_dir(&fuzz))?;
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--tool=memcheck", "--error-limit=no", "--track-origins=no"]);

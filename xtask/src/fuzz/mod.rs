@@ -25,7 +25,7 @@ use libfuzzer::Findings;
 ///
 /// Examples:
 ///   cargo xtask fuzz --seconds 60
-///   cargo xtask fuzz --seconds 600 payload message-json
+///   cargo xtask fuzz --seconds 600 payload message
 ///   cargo xtask fuzz --replay
 ///   cargo xtask fuzz --light --seconds 2 --jobs 2
 #[derive(clap::Args)]
@@ -120,6 +120,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
         targets.iter().for_each(|target| println!("{target}"));
         return Ok(());
     }
+    lock_file_is_current(&fuzz)?;
     let house = build(workspace, fuzz, &targets, args.light)?;
     let rows = in_parallel(targets, args.jobs, |target| examine(&house, target, args))?;
 
@@ -159,6 +160,16 @@ fn chosen(known: &[String], wanted: &[String]) -> Result<Vec<String>> {
     Ok(if wanted.is_empty() { known.to_vec() } else { wanted.to_vec() })
 }
 
+/// The lock file of fuzz/ is its own, and `cargo fuzz` would rewrite one that no longer fits without a word.
+fn lock_file_is_current(fuzz: &Path) -> Result<()> {
+    let mut command = Command::new(process::cargo());
+    command.args(["metadata", "--locked", "--format-version", "1", "--manifest-path"]).arg(fuzz.join("Cargo.toml"));
+    process::capture(&mut command).context(
+        "fuzz/Cargo.lock does not fit the manifests\nhint: cargo update --workspace --manifest-path fuzz/Cargo.toml",
+    )?;
+    Ok(())
+}
+
 fn build(workspace: &Workspace, fuzz: PathBuf, targets: &[String], light: bool) -> Result<House> {
     let compiler = Compiler::found();
     let rustc = process::capture(compiler.command("rustc").arg("-vV"))?;
@@ -171,11 +182,12 @@ fn build(workspace: &Workspace, fuzz: PathBuf, targets: &[String], light: bool) 
         if targets.len() == known(&fuzz)?.len() { vec![None] } else { targets.iter().map(Some).collect() };
     for name in names {
         let mut command = compiler.command(add_on.get_program());
-        command.args(["fuzz", "build"]);
+        // `--release` leaves it to fuzz/Cargo.toml which crates carry debug assertions
+        command.args(["fuzz", "build", "--release"]);
         command.arg("--fuzz-dir").arg(&fuzz).arg("--target-dir").arg(&folder).args(name);
         if light {
-            command.args(["--sanitizer", "none"]);
-            command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_DEBUG", "none");
+            command.args(["--sanitizer", "none", "--no-trace-compares"]);
+            command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("RUSTFLAGS", "-Cdebuginfo=0");
         }
         process::run(command.current_dir(workspace.root()))?;
     }
