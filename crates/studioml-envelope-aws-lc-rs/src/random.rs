@@ -23,20 +23,3 @@ impl Random for AwsLcRandom {
         rand::fill(out).map_err(|_| RandomError)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_byte_is_drawn_anew() {
-        let mut seen = [[0_u8; 64]; 2];
-        for out in &mut seen {
-            RANDOM.fill(out).unwrap();
-        }
-        // each byte is the same in both with probability 1/256: 32 of 64 with less than 2^-190
-        let same = seen[0].iter().zip(&seen[1]).filter(|(one, other)| one == other).count();
-        assert!(same < 32);
-        assert_eq!(RANDOM.fill(&mut []), Ok(()));
-    }
-}

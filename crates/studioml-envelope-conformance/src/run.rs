@@ -40,12 +40,14 @@ pub fn library(vectors: &Vectors, library: &Library, others: &Provider) -> Repor
     if let Some(part) = library.sign {
         suites.push(signature::sign_ed25519(vectors, part, random));
         suites.push(signature::sign_verifies_elsewhere(vectors, part, random, others.verify));
+        suites.push(signature::sign_keys(part));
     }
     if let Some(part) = library.verify {
         suites.push(signature::verify_wycheproof_ed25519(part));
         suites.push(signature::verify_wycheproof_ecdsa(part));
         suites.push(signature::verify_wycheproof_ecdsa_p1363(part));
         suites.push(signature::verify_cctv_ed25519(vectors, part));
+        suites.push(signature::verify_keys(part));
     }
     if let Some(part) = library.agree {
         suites.push(agreement::ephemeral_wycheproof_points(part, random));
@@ -61,6 +63,7 @@ pub fn library(vectors: &Vectors, library: &Library, others: &Provider) -> Repor
     if let Some(part) = library.aead {
         suites.push(symmetric::aead_wycheproof(part));
         suites.push(symmetric::aead_seed_record(vectors, part));
+        suites.push(symmetric::aead_forgeries(part));
     }
     if let Some(part) = library.kdf {
         suites.push(symmetric::kdf_wycheproof(part));

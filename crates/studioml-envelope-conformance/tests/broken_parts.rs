@@ -175,6 +175,7 @@ fn verification_that_does_not_look() {
         assert_noticed(&suites::signature::verify_wycheproof_ecdsa(part));
         assert_noticed(&suites::signature::verify_wycheproof_ecdsa_p1363(part));
         assert_noticed(&suites::signature::verify_cctv_ed25519(&vectors(), part));
+        assert_noticed(&suites::signature::verify_keys(part));
     }
     assert_noticed(&bad_messages(&vectors(), &Provider { verify: &AcceptsEverything, ..GOOD }));
     let broken = Provider { name: "broken", verify: &AcceptsEverything, ..GOOD };
@@ -194,6 +195,7 @@ impl Sign for SignsWithAnotherKey {
 #[test]
 fn signing_with_another_key() {
     assert_noticed(&suites::signature::sign_ed25519(&vectors(), &SignsWithAnotherKey, GOOD.random));
+    assert_noticed(&suites::signature::sign_keys(&SignsWithAnotherKey));
     let report = suites::signature::sign_verifies_elsewhere(&vectors(), &SignsWithAnotherKey, GOOD.random, GOOD.verify);
     assert_noticed(&report);
 }
@@ -279,6 +281,7 @@ impl Kdf for KdfWithoutLimit {
 #[test]
 fn symmetric_parts_that_leave_something_out() {
     assert_noticed(&suites::symmetric::aead_wycheproof(&AeadWithoutAssociatedData));
+    assert_noticed(&suites::symmetric::aead_forgeries(&AeadWithoutAssociatedData));
     assert_noticed(&suites::symmetric::kdf_wycheproof(&KdfWithoutLimit));
 }
 

