@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use studioml_envelope_keys::client_config::{ClientConfig, ConfigError};
+use studioml_envelope_keys::client_config::{ClientConfig, ConfigError, MAX_CONFIG_FILE};
 
 fn read(name: &str, text: &str) -> Result<(PathBuf, ClientConfig), ConfigError> {
     let directory = tempfile::tempdir().unwrap();
@@ -114,6 +114,8 @@ fn what_is_no_configuration_is_refused_and_not_taken_for_one_without_keys() {
         ("config.json", "{"),
         ("config.yaml", "public_key_path: [a]"),
         ("config.yaml", "a: b: c"),
+        // HOCON, in a file that says it is YAML
+        ("config.yaml", "public_key_path = /keys/a.pem"),
         ("config.yaml", "- a"),
         ("config.conf", "{"),
         ("config.conf", "public_key_path = ${STUDIOML_NOT_SET_HERE}"),
@@ -127,6 +129,9 @@ fn what_is_no_configuration_is_refused_and_not_taken_for_one_without_keys() {
     }
     let error = read("config.json", "{\n  \"public_key_path\": 1}").unwrap_err().to_string();
     assert!(error.contains("line 2"), "{error}");
+    // what begins as JSON does is judged as JSON, also under a name that says nothing
+    let error = read("config", "{ \"public_key_path\": \"a\"").unwrap_err();
+    assert!(matches!(error, ConfigError::Malformed { format: "JSON", .. }), "{error}");
     assert!(matches!(ClientConfig::read(Path::new("/missing/config.yaml")), Err(ConfigError::Io(_))));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config");
@@ -134,6 +139,15 @@ fn what_is_no_configuration_is_refused_and_not_taken_for_one_without_keys() {
     assert!(matches!(ClientConfig::read(&path), Err(ConfigError::NotUtf8)));
     fs::File::create(&path).unwrap().set_len(1 << 33).unwrap();
     assert!(matches!(ClientConfig::read(&path), Err(ConfigError::TooLarge { .. })));
+}
+
+#[test]
+fn four_mebibytes_are_read_and_no_more() {
+    assert_eq!(MAX_CONFIG_FILE, 4_194_304);
+    let of_length = |length: usize| format!("{{}}{}", " ".repeat(length - 2));
+    assert_eq!(read("config.json", &of_length(MAX_CONFIG_FILE)).unwrap().1, ClientConfig::default());
+    let refused = read("config.json", &of_length(MAX_CONFIG_FILE + 1));
+    assert!(matches!(refused, Err(ConfigError::TooLarge { maximum: MAX_CONFIG_FILE })));
 }
 
 mod never_panics {

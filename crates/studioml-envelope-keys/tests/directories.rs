@@ -225,6 +225,11 @@ fn a_reload_sees_what_changed_and_keeps_what_did_not() {
         panic!("closed");
     };
     assert!(Arc::ptr_eq(&old[0], &new[0]), "an unchanged file is not loaded again");
+
+    fs::write(directory.path().join("abc"), line(5)).unwrap();
+    let change = held.reload().expect("a file that is ignored is said to be");
+    assert_eq!((change.added, change.changed, change.removed), (vec![], vec![], vec![]));
+    assert!(change.findings.iter().any(|finding| finding.to_string().contains("abc")), "{:?}", change.findings);
 }
 
 #[test]

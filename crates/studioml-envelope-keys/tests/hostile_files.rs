@@ -114,6 +114,9 @@ fn other_things_are_named() {
             "Dummy Secret so resource remains present",
             "not a key file: neither PEM, nor an OpenSSH or RFC 4716 public key, nor DER",
         ),
+        // half of what makes an SSH line
+        ("ssh-ed25519 is no key", "not a key file: neither PEM, nor an OpenSSH or RFC 4716 public key, nor DER"),
+        ("a AAAAC3NzaC1lZDI1NTE5 key", "not a key file: neither PEM, nor an OpenSSH or RFC 4716 public key, nor DER"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMAA=\n", "damaged PEM"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMAA=\n-----END RSA PRIVATE KEY-----\n", "damaged RSAPrivateKey"),
         ("-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----\n", "damaged ECPrivateKey"),
@@ -330,6 +333,8 @@ mod expensive {
             assert_eq!(error_of(&file, b"x"), damaged, "{}", hex::encode(file));
         }
         assert_eq!(error_of(&bcrypt_rounds(0), b"x"), KeyFileError::Damaged { structure: "OpenSSH private key" });
+        // the smallest N that scrypt has
+        assert_eq!(error_of(&scrypt(2, 1, 1), b"x"), KeyFileError::WrongPassphraseOrDamaged);
         // any salt is a salt
         for salt in [&[][..], &[1; 64], &[1; 1000]] {
             assert_eq!(error_of(&pbkdf2(salt, 1), b"x"), KeyFileError::WrongPassphraseOrDamaged);
