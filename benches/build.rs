@@ -1,4 +1,4 @@
-//! Lets `benches/secret_box.rs` hide AVX-512 from libsodium, to measure its AVX2 kernels on a CPU that has both.
+//! Lets `benches/sodium` hide AVX-512 from libsodium, to measure its AVX2 kernels on a CPU that has both.
 #![forbid(unsafe_code)]
 
 fn main() {

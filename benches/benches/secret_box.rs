@@ -12,6 +12,13 @@ use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main
 use studioml_envelope::{SecretBox, SessionKey, provider};
 use studioml_envelope_benches::{bare, floor_label, in_place, sized};
 
+#[cfg(feature = "peers")]
+mod sodium;
+
+/// libsodium with each of its paths.
+#[cfg(feature = "peers")]
+const SODIUM: [(&str, sodium::Path); 2] = [("libsodium", sodium::Path::Best), ("libsodium/avx2", sodium::Path::Avx2)];
+
 const SIZES: [usize; 8] = [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
 const KEY: [u8; 32] = [1; 32];
 const NONCE: [u8; 24] = [2; 24];
@@ -48,9 +55,9 @@ fn seal(criterion: &mut Criterion) {
             bench.iter(|| bare::seal_box("crypto_secretbox", &KEY, &NONCE, &mut text));
         });
         #[cfg(feature = "peers")]
-        for path in sodium::Path::ALL {
+        for (label, path) in SODIUM {
             path.take();
-            group.bench_function(BenchmarkId::new(path.label(), size), |bench| bench.iter(|| sodium::seal(&mut text)));
+            group.bench_function(BenchmarkId::new(label, size), |bench| bench.iter(|| sodium::seal(&mut text)));
         }
     }
     group.finish();
@@ -72,9 +79,9 @@ fn open(criterion: &mut Criterion) {
             decrypt(bench, &sealed, |text| bare::open_box("crypto_secretbox", &KEY, &NONCE, &tag, text));
         });
         #[cfg(feature = "peers")]
-        for path in sodium::Path::ALL {
+        for (label, path) in SODIUM {
             path.take();
-            group.bench_function(BenchmarkId::new(path.label(), size), |bench| {
+            group.bench_function(BenchmarkId::new(label, size), |bench| {
                 decrypt(bench, &sealed, |text| sodium::open(text, &tag));
             });
         }
@@ -102,85 +109,6 @@ fn decrypt(bench: &mut Bencher<'_>, sealed: &[u8], mut routine: impl FnMut(&mut 
         }
         total
     });
-}
-
-/// libsodium, called as its documentation says.
-#[cfg(feature = "peers")]
-mod sodium {
-    use std::ffi::{c_int, c_ulonglong};
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use libsodium_sys::{crypto_secretbox_detached, crypto_secretbox_open_detached, sodium_init};
-
-    use super::{KEY, NONCE};
-
-    /// What libsodium believes of the CPU.
-    #[derive(Clone, Copy, PartialEq)]
-    pub enum Path {
-        /// What it finds.
-        Best,
-        /// The same without AVX-512, so that it takes its AVX2 kernels.
-        Avx2,
-    }
-
-    impl Path {
-        pub const ALL: [Self; 2] = [Self::Best, Self::Avx2];
-
-        pub fn label(self) -> &'static str {
-            match self {
-                Self::Best => "libsodium",
-                Self::Avx2 => "libsodium/avx2",
-            }
-        }
-
-        /// libsodium chooses anew.
-        pub fn take(self) {
-            AVX512_HIDDEN.store(self == Self::Avx2, Ordering::Relaxed);
-            // SAFETY: looks at what the CPU has and sets a pointer; nobody else calls libsodium meanwhile.
-            unsafe {
-                assert!(sodium_init() >= 0);
-                _crypto_stream_salsa20_pick_best_implementation();
-            }
-        }
-    }
-
-    static AVX512_HIDDEN: AtomicBool = AtomicBool::new(false);
-
-    unsafe extern "C" {
-        /// What `sodium_init` calls to choose kernels for Salsa20.
-        fn _crypto_stream_salsa20_pick_best_implementation() -> c_int;
-        fn __real_sodium_runtime_has_avx512f() -> c_int;
-    }
-
-    /// Stands in for libsodium's function of this name: the build script tells the linker to wrap it.
-    #[unsafe(no_mangle)]
-    extern "C" fn __wrap_sodium_runtime_has_avx512f() -> c_int {
-        // SAFETY: reads a number that `sodium_init` has set.
-        if AVX512_HIDDEN.load(Ordering::Relaxed) { 0 } else { unsafe { __real_sodium_runtime_has_avx512f() } }
-    }
-
-    pub fn seal(text: &mut [u8]) -> [u8; 16] {
-        let mut tag = [0; 16];
-        let length = text.len() as c_ulonglong;
-        // SAFETY: text and tag are valid for their lengths and may be the same buffer (libsodium: `c` and `m` can overlap);
-        // key and nonce have 32 and 24 bytes.
-        let done = unsafe {
-            let (out, text) = (text.as_mut_ptr(), text.as_ptr());
-            crypto_secretbox_detached(out, tag.as_mut_ptr(), text, length, NONCE.as_ptr(), KEY.as_ptr())
-        };
-        assert_eq!(done, 0);
-        tag
-    }
-
-    pub fn open(text: &mut [u8], tag: &[u8; 16]) {
-        let length = text.len() as c_ulonglong;
-        // SAFETY: as above.
-        let done = unsafe {
-            let (out, text) = (text.as_mut_ptr(), text.as_ptr());
-            crypto_secretbox_open_detached(out, text, tag.as_ptr(), length, NONCE.as_ptr(), KEY.as_ptr())
-        };
-        assert_eq!(done, 0);
-    }
 }
 
 criterion_group!(benches, seal, open);

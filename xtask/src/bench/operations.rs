@@ -17,13 +17,16 @@ const MEMORY: &str = "memory";
 /// Bench programs that count instructions under valgrind: no criterion in them, and no times.
 pub const INSTRUCTION_COUNTS: &str = "instructions";
 
+/// Bench programs that measure in turns and print ratios: no criterion in them, and no times.
+const RATIOS: &str = "ratios";
+
 /// The criterion programs of the benches package.
 pub fn programs(workspace: &Workspace) -> Vec<String> {
     let benches = workspace.members().filter(|package| package.name.as_str() == plan::BENCHES);
     let targets = benches.flat_map(|package| &package.targets);
     let benches = targets.filter(|target| target.kind.contains(&TargetKind::Bench));
     let names = benches.map(|target| target.name.clone());
-    names.filter(|name| ![INSTRUCTION_COUNTS, MEMORY].iter().any(|other| name.starts_with(other))).collect()
+    names.filter(|name| ![INSTRUCTION_COUNTS, MEMORY, RATIOS].iter().any(|other| name.starts_with(other))).collect()
 }
 
 /// What the bench programs are built with: libraries that serve no slot, to be measured beside those that do.
