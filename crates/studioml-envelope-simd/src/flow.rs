@@ -4,7 +4,8 @@
 //! covers the 64 from byte 64·i − 32 on. Short messages ([`short`]) are served from one call of the cipher and keep a small
 //! stack; longer ones are cut into pieces that stay in the first-level cache, each encrypted and then authenticated.
 //!
-//! Every function here is written into an island (see `paths`) and leaves the wiping of what the compiler spilled to it.
+//! Every function here is written into an island (see `paths`) and leaves the wiping of what the compiler spilled to it. What has
+//! a name and is secret is the island's argument.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -12,11 +13,8 @@ use core::mem::MaybeUninit;
 use studioml_envelope_core::{CHUNK, Nonce, SessionKey, Tag, Unauthentic};
 use subtle::ConstantTimeEq;
 
-use crate::salsa20::{BLOCK, Matrix, Stream};
+use crate::salsa20::{BLOCK, MAC_KEY, Matrix, Stream};
 use crate::span::Span;
-
-/// Bytes of the stream that the MAC key takes.
-const MAC_KEY: usize = 32;
 
 /// The most blocks that a short message needs.
 pub(crate) const FEW_BLOCKS: usize = 6;
@@ -26,8 +24,8 @@ pub(crate) const FIRST_BLOCKS: usize = 17;
 
 /// The kernels of one path. A value of an implementing type is the proof that this CPU has them.
 pub(crate) trait Kernels: Copy {
-    /// A MAC in the making.
-    type Mac;
+    /// A MAC in the making. The default is of no message.
+    type Mac: Default;
 
     /// Blocks that [`first_blocks`](Self::first_blocks) gives at most: more than [`FEW_BLOCKS`], at most [`FIRST_BLOCKS`].
     const FIRST: usize;
@@ -36,8 +34,11 @@ pub(crate) trait Kernels: Copy {
     fn xsalsa20(self, key: &[u8; 32], input: &[u8; 16], nonce: &[u8; 8], matrix: &mut Matrix);
     /// The first `blocks` blocks of key stream, of a few.
     fn few_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FEW_BLOCKS>);
-    /// The first `blocks` blocks of key stream.
-    fn first_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>);
+    /// The first `blocks` blocks of key stream: the first of them in its place, the others as [`xor_first`](Self::xor_first) wants them.
+    fn first_blocks(self, matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>);
+    /// XORs the key stream behind the MAC key onto `span`, the beginning of the message: as much as [`first_blocks`](Self::first_blocks)
+    /// has made, or more.
+    fn xor_first(self, matrix: &Matrix, span: Span<'_>, stream: &mut Stream<FIRST_BLOCKS>);
     /// XORs `key_stream`, which is at least as long, onto `span`.
     fn xor_bytes(self, span: Span<'_>, key_stream: &[u8]);
     /// XORs the key stream from block `counter` on onto `span`. Key stream that passes through memory does so in `work`.
@@ -45,8 +46,8 @@ pub(crate) trait Kernels: Copy {
 
     /// The tag of a short message.
     fn short_mac(self, key: &[u8; 32], ciphertext: &[u8]) -> Tag;
-    /// The MAC of a message of `len` bytes, at least one.
-    fn mac(self, key: &[u8; 32], len: usize) -> Self::Mac;
+    /// Begins the MAC of a message of `len` bytes, at least one.
+    fn mac_begin(self, mac: &mut Self::Mac, key: &[u8; 32], len: usize);
     /// Takes what it can off the front of `ciphertext` and returns how many bytes that was: all but less than a group.
     fn mac_update(self, mac: &mut Self::Mac, ciphertext: &[u8]) -> usize;
     /// The tag, after the rest.
@@ -61,8 +62,13 @@ pub(crate) mod short {
     pub(crate) const MAX: usize = FEW_BLOCKS * BLOCK - MAC_KEY;
 
     #[inline(always)]
-    pub(crate) fn seal_in_place<K: Kernels>(kernels: K, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-        let mut start = Start::<FEW_BLOCKS>::new();
+    pub(crate) fn seal_in_place<K: Kernels>(
+        kernels: K,
+        start: &mut Start<FEW_BLOCKS>,
+        key: &SessionKey,
+        nonce: &Nonce,
+        text: &mut [u8],
+    ) -> Tag {
         start.begin(kernels, key, nonce, text.len());
         kernels.xor_bytes(Span::in_place(text), start.key_stream());
         kernels.short_mac(start.mac_key(), text)
@@ -72,12 +78,12 @@ pub(crate) mod short {
     #[inline(always)]
     pub(crate) fn seal_into<K: Kernels>(
         kernels: K,
+        start: &mut Start<FEW_BLOCKS>,
         key: &SessionKey,
         nonce: &Nonce,
         plaintext: &[u8],
         ciphertext: &mut [u8],
     ) -> Tag {
-        let mut start = Start::<FEW_BLOCKS>::new();
         start.begin(kernels, key, nonce, plaintext.len());
         kernels.xor_bytes(Span::from_to(plaintext, ciphertext), start.key_stream());
         kernels.short_mac(start.mac_key(), ciphertext)
@@ -86,12 +92,12 @@ pub(crate) mod short {
     #[inline(always)]
     pub(crate) fn open_in_place<K: Kernels>(
         kernels: K,
+        start: &mut Start<FEW_BLOCKS>,
         key: &SessionKey,
         nonce: &Nonce,
         tag: &Tag,
         text: &mut [u8],
     ) -> Result<(), Unauthentic> {
-        let mut start = Start::<FEW_BLOCKS>::new();
         start.begin(kernels, key, nonce, text.len());
         check(&kernels.short_mac(start.mac_key(), text), tag)?;
         kernels.xor_bytes(Span::in_place(text), start.key_stream());
@@ -100,10 +106,15 @@ pub(crate) mod short {
 }
 
 #[inline(always)]
-pub(crate) fn seal_in_place<K: Kernels>(kernels: K, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-    let mut start = Start::<FIRST_BLOCKS>::new();
-    start.begin(kernels, key, nonce, text.len());
-    let mut mac = kernels.mac(start.mac_key(), text.len());
+pub(crate) fn seal_in_place<K: Kernels>(
+    kernels: K,
+    work: &mut Work<K>,
+    key: &SessionKey,
+    nonce: &Nonce,
+    text: &mut [u8],
+) -> Tag {
+    work.begin(kernels, key, nonce, text.len());
+    let Work { start, mac } = work;
     let mut pieces = Pieces::<K>::new(text.len());
     let mut authenticated = 0;
     loop {
@@ -115,24 +126,24 @@ pub(crate) fn seal_in_place<K: Kernels>(kernels: K, key: &SessionKey, nonce: &No
         let (ready, _) = text.split_at(offset + len);
         let (_, ready) = ready.split_at(authenticated);
         if last {
-            return kernels.mac_finish(&mut mac, ready);
+            return kernels.mac_finish(mac, ready);
         }
-        authenticated += kernels.mac_update(&mut mac, ready);
+        authenticated += kernels.mac_update(mac, ready);
     }
 }
 
 #[inline(always)]
 pub(crate) fn seal_chunks<K: Kernels>(
     kernels: K,
+    work: &mut Work<K>,
     key: &SessionKey,
     nonce: &Nonce,
     plaintext: &[u8],
     scratch: &mut Scratch,
     sink: &mut dyn FnMut(&[u8]),
 ) -> Tag {
-    let mut start = Start::<FIRST_BLOCKS>::new();
-    start.begin(kernels, key, nonce, plaintext.len());
-    let mut mac = kernels.mac(start.mac_key(), plaintext.len());
+    work.begin(kernels, key, nonce, plaintext.len());
+    let Work { start, mac } = work;
     let mut pieces = Pieces::<K>::new(plaintext.len());
     let mut pending = 0;
     loop {
@@ -146,12 +157,12 @@ pub(crate) fn seal_chunks<K: Kernels>(
         // SAFETY: the kernels have written the whole span, and what is pending was copied to just before it.
         let ready = unsafe { scratch.written(PENDING - pending, end) };
         if behind.is_empty() {
-            let tag = kernels.mac_finish(&mut mac, ready);
+            let tag = kernels.mac_finish(mac, ready);
             // SAFETY: the kernels have written the whole span.
             sink(unsafe { scratch.written(PENDING, end) });
             return tag;
         }
-        pending = ready.len() - kernels.mac_update(&mut mac, ready);
+        pending = ready.len() - kernels.mac_update(mac, ready);
         scratch.0.copy_within(end - pending..end, PENDING - pending);
         // SAFETY: the kernels have written the whole span.
         sink(unsafe { scratch.written(PENDING, end) });
@@ -161,28 +172,48 @@ pub(crate) fn seal_chunks<K: Kernels>(
 #[inline(always)]
 pub(crate) fn open_in_place<K: Kernels>(
     kernels: K,
+    work: &mut Work<K>,
     key: &SessionKey,
     nonce: &Nonce,
     tag: &Tag,
     text: &mut [u8],
 ) -> Result<(), Unauthentic> {
-    let mut start = Start::<FIRST_BLOCKS>::new();
-    start.begin(kernels, key, nonce, text.len());
-    let mut mac = kernels.mac(start.mac_key(), text.len());
-    check(&kernels.mac_finish(&mut mac, text), tag)?;
+    work.begin(kernels, key, nonce, text.len());
+    let Work { start, mac } = work;
+    check(&kernels.mac_finish(mac, text), tag)?;
     start.xor(kernels, 0, Span::in_place(text));
     Ok(())
 }
 
+/// What is secret of a message that is not short. It stands in a frame outside of the island, so that it is wiped by its drop, and
+/// once, and the stack behind it holds what the compiler spilled and nothing more. Wiped on drop, field by field.
+pub(crate) struct Work<K: Kernels> {
+    start: Start<FIRST_BLOCKS>,
+    mac: K::Mac,
+}
+
+impl<K: Kernels> Work<K> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self { start: Start::new(), mac: K::Mac::default() }
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
+        self.start.begin(kernels, key, nonce, len);
+        kernels.mac_begin(&mut self.mac, self.start.mac_key(), len);
+    }
+}
+
 /// What a message begins with. Wiped on drop, field by field.
-struct Start<const BLOCKS: usize> {
+pub(crate) struct Start<const BLOCKS: usize> {
     matrix: Matrix,
     stream: Stream<BLOCKS>,
 }
 
 impl<const BLOCKS: usize> Start<BLOCKS> {
     #[inline(always)]
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { matrix: Matrix::new(), stream: Stream::new() }
     }
 
@@ -221,17 +252,15 @@ impl Start<FIRST_BLOCKS> {
     #[inline(always)]
     fn begin<K: Kernels>(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
         self.xsalsa20(kernels, key, nonce);
-        kernels.first_blocks(&self.matrix, blocks(len).min(K::FIRST), &mut self.stream);
+        kernels.first_blocks(&mut self.matrix, blocks(len).min(K::FIRST), &mut self.stream);
     }
 
     /// XORs the stream onto what stands at `offset` of the message: 0 first, then where [`Pieces`] cuts it.
     #[inline(always)]
-    fn xor<K: Kernels>(&mut self, kernels: K, mut offset: usize, mut span: Span<'_>) {
+    fn xor<K: Kernels>(&mut self, kernels: K, offset: usize, span: Span<'_>) {
         if offset == 0 {
-            kernels.xor_bytes(span.take_up_to(covered::<K>()), self.key_stream());
-            offset = covered::<K>();
-        }
-        if span.len() > 0 {
+            kernels.xor_first(&self.matrix, span, &mut self.stream);
+        } else {
             kernels.xor(&self.matrix, ((offset + MAC_KEY) / BLOCK) as u64, span, &mut self.stream);
         }
     }

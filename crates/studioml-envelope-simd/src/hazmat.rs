@@ -89,7 +89,7 @@ macro_rules! vector_kernels {
                 let mut matrix = Matrix::new();
                 flow::Kernels::xsalsa20(*self, key, input, &[0; 8], &mut matrix);
                 let mut out = [0; 32];
-                let [_, k0, k1, k2, k3, _, _, _, _, _, _, k4, k5, k6, k7, _] = matrix.0;
+                let [_, k0, k1, k2, k3, _, _, _, _, _, _, k4, k5, k6, k7, _] = matrix.words;
                 let words = [k0, k1, k2, k3, k4, k5, k6, k7];
                 for (to, word) in out.as_chunks_mut::<4>().0.iter_mut().zip(words) {
                     *to = word.to_le_bytes();
@@ -104,10 +104,14 @@ macro_rules! vector_kernels {
 
             fn salsa20_first(&self, key: &[u8; 32], nonce: &[u8; 8], stream: &mut [u8]) {
                 let mut first = Stream([[0; BLOCK]; flow::FIRST_BLOCKS]);
-                flow::Kernels::first_blocks(*self, &Matrix::of(key, nonce), stream.len().div_ceil(BLOCK), &mut first);
-                for (to, from) in stream.iter_mut().zip(first.0.as_flattened()) {
+                let mut matrix = Matrix::of(key, nonce);
+                flow::Kernels::first_blocks(*self, &mut matrix, stream.len().div_ceil(BLOCK), &mut first);
+                let (mac_key, text) = stream.split_at_mut(MAC_KEY.min(stream.len()));
+                for (to, from) in mac_key.iter_mut().zip(first.0.as_flattened()) {
                     *to = *from;
                 }
+                text.fill(0);
+                flow::Kernels::xor_first(*self, &matrix, Span::in_place(text), &mut first);
             }
 
             fn first_len(&self) -> usize {
@@ -118,7 +122,8 @@ macro_rules! vector_kernels {
                 if message.is_empty() {
                     return flow::Kernels::short_mac(*self, key, message);
                 }
-                let mut mac = flow::Kernels::mac(*self, key, message.len());
+                let mut mac = <Self as flow::Kernels>::Mac::default();
+                flow::Kernels::mac_begin(*self, &mut mac, key, message.len());
                 flow::Kernels::mac_finish(*self, &mut mac, message)
             }
         }
@@ -129,7 +134,7 @@ macro_rules! vector_kernels {
 mod vectors {
     use super::Kernels;
     use crate::flow;
-    use crate::salsa20::{BLOCK, Matrix, Stream};
+    use crate::salsa20::{BLOCK, MAC_KEY, Matrix, Stream};
     use crate::span::Span;
 
     vector_kernels!(Avx2);

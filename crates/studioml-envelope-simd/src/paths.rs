@@ -5,38 +5,38 @@ use studioml_envelope_core::{Implementation, Nonce, Part, SecretBox, SessionKey,
 use zeroize::zeroize_stack;
 
 use crate::dispatch::Path;
-use crate::flow::{self, FEW_BLOCKS, FIRST_BLOCKS, Kernels, Scratch};
+use crate::flow::{self, FEW_BLOCKS, FIRST_BLOCKS, Kernels, Scratch, Start, Work};
 use crate::poly1305::{self, scalar};
 use crate::salsa20::{self, Matrix, Stream};
 use crate::span::Span;
 
-/// Runs the island for this length, and overwrites the stack that it has used: what the compiler
-/// spilled there, and what was there under a name, which has been wiped once before.
+/// Runs the island for this length, and overwrites the stack that it has used: what the compiler spilled there. What is secret
+/// and has a name stands in this frame, and wipes itself.
 #[inline(always)]
-fn wiped<const SHORT: usize, const LONG: usize, T, R>(
+fn wiped<const SHORT: usize, const LONG: usize, K: Kernels, T, R>(
     len: usize,
     text: T,
-    short: impl FnOnce(T) -> R,
-    long: impl FnOnce(T) -> R,
+    short: impl FnOnce(&mut Start<FEW_BLOCKS>, T) -> R,
+    long: impl FnOnce(&mut Work<K>, T) -> R,
 ) -> R {
     if len <= flow::short::MAX {
-        let result = short(text);
+        let result = short(&mut Start::new(), text);
         zeroize_stack::<SHORT>();
         result
     } else {
-        let result = long(text);
+        let result = long(&mut Work::new(), text);
         zeroize_stack::<LONG>();
         result
     }
 }
 
-/// The same for sealing in pieces, even if the sink panics. The scratch is outside of the island: it holds ciphertext only.
+/// The same for sealing in pieces, even if the sink panics.
 #[inline(always)]
-fn seal_chunks<const SHORT: usize, const LONG: usize>(
+fn seal_chunks<const SHORT: usize, const LONG: usize, K: Kernels>(
     plaintext: &[u8],
     sink: &mut dyn FnMut(&[u8]),
-    short: impl FnOnce(&mut [u8]) -> Tag,
-    long: impl FnOnce(&mut Scratch, &mut dyn FnMut(&[u8])) -> Tag,
+    short: impl FnOnce(&mut Start<FEW_BLOCKS>, &mut [u8]) -> Tag,
+    long: impl FnOnce(&mut Work<K>, &mut Scratch, &mut dyn FnMut(&[u8])) -> Tag,
 ) -> Tag {
     struct WipeStack<const LEN: usize>;
     impl<const LEN: usize> Drop for WipeStack<LEN> {
@@ -47,7 +47,7 @@ fn seal_chunks<const SHORT: usize, const LONG: usize>(
     if plaintext.len() <= flow::short::MAX {
         let mut ciphertext = [0; flow::short::MAX];
         let (ciphertext, _) = ciphertext.split_at_mut(plaintext.len());
-        let tag = short(ciphertext);
+        let tag = short(&mut Start::new(), ciphertext);
         zeroize_stack::<SHORT>();
         if !ciphertext.is_empty() {
             sink(ciphertext);
@@ -56,12 +56,12 @@ fn seal_chunks<const SHORT: usize, const LONG: usize>(
     }
     let mut scratch = Scratch::new();
     let _wipe = WipeStack::<LONG>;
-    long(&mut scratch, sink)
+    long(&mut Work::new(), &mut scratch, sink)
 }
 
 /// A build with debug assertions leaves more calls standing, and takes more stack.
 const fn deep(release: usize) -> usize {
-    if cfg!(debug_assertions) { 3 * release } else { release }
+    if cfg!(debug_assertions) { 6 * release } else { release }
 }
 
 // `stack` is what an island uses, with what it calls, for a short message and for any other: the test `wiped` finds what would
@@ -97,22 +97,25 @@ macro_rules! path {
             fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn short(path: $name, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-                    flow::short::seal_in_place(path, key, nonce, text)
+                fn short(path: $name, start: &mut Start<FEW_BLOCKS>, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+                    flow::short::seal_in_place(path, start, key, nonce, text)
                 }
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn long(path: $name, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-                    flow::seal_in_place(path, key, nonce, text)
+                fn long(path: $name, work: &mut Work<$name>, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+                    flow::seal_in_place(path, work, key, nonce, text)
                 }
-                wiped::<{ deep($short) }, { deep($long) }, _, _>(
-                    text.len(),
-                    text,
-                    // SAFETY: `self` is the proof that this CPU has the features.
-                    |text| unsafe { short(*self, key, nonce, text) },
-                    // SAFETY: as above.
-                    |text| unsafe { long(*self, key, nonce, text) },
-                )
+                #[target_feature(enable = $features)]
+                fn island(path: $name, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+                    wiped::<{ deep($short) }, { deep($long) }, $name, _, _>(
+                        text.len(),
+                        text,
+                        |start, text| short(path, start, key, nonce, text),
+                        |work, text| long(path, work, key, nonce, text),
+                    )
+                }
+                // SAFETY: `self` is the proof that this CPU has the features.
+                unsafe { island(*self, key, nonce, text) }
             }
 
             fn seal_chunks(
@@ -124,29 +127,39 @@ macro_rules! path {
             ) -> Tag {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn short(path: $name, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], ciphertext: &mut [u8]) -> Tag {
-                    flow::short::seal_into(path, key, nonce, plaintext, ciphertext)
+                fn short(path: $name, start: &mut Start<FEW_BLOCKS>, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], ciphertext: &mut [u8]) -> Tag {
+                    flow::short::seal_into(path, start, key, nonce, plaintext, ciphertext)
                 }
                 #[inline(never)]
                 #[target_feature(enable = $features)]
                 fn long(
                     path: $name,
+                    work: &mut Work<$name>,
                     key: &SessionKey,
                     nonce: &Nonce,
                     plaintext: &[u8],
                     scratch: &mut Scratch,
                     sink: &mut dyn FnMut(&[u8]),
                 ) -> Tag {
-                    flow::seal_chunks(path, key, nonce, plaintext, scratch, sink)
+                    flow::seal_chunks(path, work, key, nonce, plaintext, scratch, sink)
                 }
-                seal_chunks::<{ deep($short) }, { deep($long) }>(
-                    plaintext,
-                    sink,
-                    // SAFETY: `self` is the proof that this CPU has the features.
-                    |ciphertext| unsafe { short(*self, key, nonce, plaintext, ciphertext) },
-                    // SAFETY: as above.
-                    |scratch, sink| unsafe { long(*self, key, nonce, plaintext, scratch, sink) },
-                )
+                #[target_feature(enable = $features)]
+                fn island(
+                    path: $name,
+                    key: &SessionKey,
+                    nonce: &Nonce,
+                    plaintext: &[u8],
+                    sink: &mut dyn FnMut(&[u8]),
+                ) -> Tag {
+                    seal_chunks::<{ deep($short) }, { deep($long) }, $name>(
+                        plaintext,
+                        sink,
+                        |start, ciphertext| short(path, start, key, nonce, plaintext, ciphertext),
+                        |work, scratch, sink| long(path, work, key, nonce, plaintext, scratch, sink),
+                    )
+                }
+                // SAFETY: `self` is the proof that this CPU has the features.
+                unsafe { island(*self, key, nonce, plaintext, sink) }
             }
 
             fn open_in_place(
@@ -160,32 +173,43 @@ macro_rules! path {
                 #[target_feature(enable = $features)]
                 fn short(
                     path: $name,
+                    start: &mut Start<FEW_BLOCKS>,
                     key: &SessionKey,
                     nonce: &Nonce,
                     tag: &Tag,
                     text: &mut [u8],
                 ) -> Result<(), Unauthentic> {
-                    flow::short::open_in_place(path, key, nonce, tag, text)
+                    flow::short::open_in_place(path, start, key, nonce, tag, text)
                 }
                 #[inline(never)]
                 #[target_feature(enable = $features)]
                 fn long(
+                    path: $name,
+                    work: &mut Work<$name>,
+                    key: &SessionKey,
+                    nonce: &Nonce,
+                    tag: &Tag,
+                    text: &mut [u8],
+                ) -> Result<(), Unauthentic> {
+                    flow::open_in_place(path, work, key, nonce, tag, text)
+                }
+                #[target_feature(enable = $features)]
+                fn island(
                     path: $name,
                     key: &SessionKey,
                     nonce: &Nonce,
                     tag: &Tag,
                     text: &mut [u8],
                 ) -> Result<(), Unauthentic> {
-                    flow::open_in_place(path, key, nonce, tag, text)
+                    wiped::<{ deep($short) }, { deep($long) }, $name, _, _>(
+                        text.len(),
+                        text,
+                        |start, text| short(path, start, key, nonce, tag, text),
+                        |work, text| long(path, work, key, nonce, tag, text),
+                    )
                 }
-                wiped::<{ deep($short) }, { deep($long) }, _, _>(
-                    text.len(),
-                    text,
-                    // SAFETY: `self` is the proof that this CPU has the features.
-                    |text| unsafe { short(*self, key, nonce, tag, text) },
-                    // SAFETY: as above.
-                    |text| unsafe { long(*self, key, nonce, tag, text) },
-                )
+                // SAFETY: `self` is the proof that this CPU has the features.
+                unsafe { island(*self, key, nonce, tag, text) }
             }
         }
 
@@ -207,9 +231,15 @@ macro_rules! path {
             }
 
             #[inline(always)]
-            fn first_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>) {
+            fn first_blocks(self, matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>) {
                 // SAFETY: `self` is the proof.
                 unsafe { salsa20::$module::first_blocks(matrix, blocks, stream) }
+            }
+
+            #[inline(always)]
+            fn xor_first(self, matrix: &Matrix, span: Span<'_>, stream: &mut Stream<FIRST_BLOCKS>) {
+                // SAFETY: `self` is the proof.
+                unsafe { salsa20::$module::xor_first(matrix, span, stream) }
             }
 
             #[inline(always)]
@@ -230,9 +260,9 @@ macro_rules! path {
             }
 
             #[inline(always)]
-            fn mac(self, key: &[u8; 32], len: usize) -> Self::Mac {
+            fn mac_begin(self, mac: &mut Self::Mac, key: &[u8; 32], len: usize) {
                 // SAFETY: `self` is the proof.
-                unsafe { poly1305::$module::Mac::new(key, len) }
+                unsafe { mac.begin(key, len) }
             }
 
             #[inline(always)]
@@ -252,7 +282,7 @@ macro_rules! path {
 
 path!(
     /// x86-64 with AVX2 and BMI2.
-    Avx2, avx2, ["avx2", "bmi2"], "avx2,bmi2", stack: 1536 short, 6144 long
+    Avx2, avx2, ["avx2", "bmi2"], "avx2,bmi2", stack: 1024 short, 4096 long
 );
 
 path!(
@@ -261,5 +291,5 @@ path!(
     avx512,
     ["avx512f", "avx512vl", "avx512bw", "avx512ifma", "avx2", "bmi2"],
     "avx512f,avx512vl,avx512bw,avx512ifma,avx2,bmi2",
-    stack: 1024 short, 3584 long
+    stack: 512 short, 1024 long
 );

@@ -90,6 +90,14 @@ pub(crate) struct Mac {
     first: usize,
 }
 
+impl Default for Mac {
+    #[inline(always)]
+    fn default() -> Self {
+        // SAFETY: vectors and integers of which every bit pattern is valid.
+        unsafe { core::mem::zeroed() }
+    }
+}
+
 impl Drop for Mac {
     #[inline]
     fn drop(&mut self) {
@@ -100,10 +108,10 @@ impl Drop for Mac {
 }
 
 impl Mac {
-    /// For a message of `len` bytes, at least one.
+    /// Begins with a message of `len` bytes, at least one. In place: a struct that is returned may be copied, and the copy is not wiped.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(crate) fn new(key: &[u8; 32], len: usize) -> Self {
+    pub(crate) fn begin(&mut self, key: &[u8; 32], len: usize) {
         let mut frame = Aligned::new();
         frame.hold();
         let key = Key::new(key);
@@ -119,7 +127,12 @@ impl Mac {
         let by_4 = Multiplier::new(r4);
         // Groups behind the first come in pairs.
         let by_8 = if len > 2 * GROUP { Multiplier::new(multiply(r4, &by_4)) } else { by_4 };
-        Self { sums: zero(), by_4, by_8, last: Multiplier::new(last), key, first: first_group(len, LANES) }
+        self.sums = zero();
+        self.by_4 = by_4;
+        self.by_8 = by_8;
+        self.last = Multiplier::new(last);
+        self.key = key;
+        self.first = first_group(len, LANES);
     }
 
     /// Takes whole groups off the front of `ciphertext`, and returns how many bytes that was.

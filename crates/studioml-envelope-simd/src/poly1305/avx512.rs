@@ -121,6 +121,14 @@ pub(crate) struct Mac {
     first: usize,
 }
 
+impl Default for Mac {
+    #[inline(always)]
+    fn default() -> Self {
+        // SAFETY: vectors and integers of which every bit pattern is valid.
+        unsafe { core::mem::zeroed() }
+    }
+}
+
 impl Drop for Mac {
     #[inline]
     fn drop(&mut self) {
@@ -131,10 +139,10 @@ impl Drop for Mac {
 }
 
 impl Mac {
-    /// For a message of `len` bytes, at least one.
+    /// Begins with a message of `len` bytes, at least one. In place: a struct that is returned may be copied, and the copy is not wiped.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(crate) fn new(key: &[u8; 32], len: usize) -> Self {
+    pub(crate) fn begin(&mut self, key: &[u8; 32], len: usize) {
         let key = Key::new(key);
         let [r0, r1] = key.r;
         let r = [r0 as i64 & M44, (r0 >> 44 | r1 << 20) as i64 & M44, (r1 >> 24) as i64]
@@ -167,7 +175,12 @@ impl Mac {
                 (BATCH, blend(0b1111_0000, r8_to_r32, multiply(r8_to_r32, &Multiplier::new(r32))))
             }
         };
-        Self { sums: zero(), last, by: Multiplier::new(by), batch, key, first: first_group(len, LANES) }
+        self.sums = zero();
+        self.last = last;
+        self.by = Multiplier::new(by);
+        self.batch = batch;
+        self.key = key;
+        self.first = first_group(len, LANES);
     }
 
     /// Takes whole groups off the front of `ciphertext`, and returns how many bytes that was.

@@ -11,7 +11,7 @@
 use core::arch::x86_64::*;
 
 use super::lanes::{avx2_128, avx2_256};
-use super::{BLOCK, Matrix, SIGMA, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
+use super::{BLOCK, MAC_KEY, Matrix, SIGMA, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
 use crate::frame::Aligned;
 use crate::span::Span;
 
@@ -96,7 +96,7 @@ pub(super) fn matrix_of_diagonals([a, b, c, d]: [__m128i; 4], nonce: &[u8; 8], m
 #[inline]
 #[target_feature(enable = "avx2")]
 fn matrix_of_rows(rows: [__m128i; 4], matrix: &mut Matrix) {
-    for (to, row) in matrix.0.as_chunks_mut::<4>().0.iter_mut().zip(rows) {
+    for (to, row) in matrix.words.as_chunks_mut::<4>().0.iter_mut().zip(rows) {
         // SAFETY: 16 writable bytes; the instruction wants no alignment.
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), row) };
     }
@@ -107,7 +107,7 @@ fn matrix_of_rows(rows: [__m128i; 4], matrix: &mut Matrix) {
 #[target_feature(enable = "avx2")]
 pub(super) fn rows_of_matrix(matrix: &Matrix) -> [__m128i; 4] {
     let mut rows = [_mm_setzero_si128(); 4];
-    for (row, from) in rows.iter_mut().zip(matrix.0.as_chunks::<4>().0) {
+    for (row, from) in rows.iter_mut().zip(matrix.words.as_chunks::<4>().0) {
         // SAFETY: 16 readable bytes; the instruction wants no alignment.
         *row = unsafe { _mm_loadu_si128(from.as_ptr().cast()) };
     }
@@ -144,12 +144,21 @@ pub(crate) fn few_blocks(matrix: &Matrix, blocks: usize, stream: &mut Stream<6>)
     }
 }
 
-/// The first `blocks` blocks of key stream, at most [`FIRST`]; what stands in `stream` behind them is not specified.
+/// The first `blocks` blocks of key stream, at most [`FIRST`], for [`xor_first`].
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn first_blocks<const N: usize>(matrix: &Matrix, blocks: usize, stream: &mut Stream<N>) {
+pub(crate) fn first_blocks<const N: usize>(matrix: &mut Matrix, blocks: usize, stream: &mut Stream<N>) {
     debug_assert!(blocks <= FIRST);
     sliced_into(matrix, 0, &mut stream.0);
+}
+
+/// XORs onto `span`, the beginning of a message, what [`first_blocks`] has made, and the key stream behind it.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn xor_first<const N: usize>(matrix: &Matrix, mut span: Span<'_>, stream: &mut Stream<N>) {
+    let (_, key_stream) = stream.0.as_flattened().split_at(MAC_KEY);
+    xor_bytes(span.take_up_to(FIRST * BLOCK - MAC_KEY), key_stream);
+    xor(matrix, FIRST as u64, span, stream);
 }
 
 /// XORs the key stream from block `counter` on onto `span`.
@@ -286,7 +295,7 @@ fn sliced(matrix: &Matrix, counter: u64, sink: impl FnMut(usize, __m256i)) {
     let mut frame = Aligned::new();
     frame.hold();
     use avx2_256::step;
-    let mut first = matrix.0.map(|word| _mm256_set1_epi32(word as i32));
+    let mut first = matrix.words.map(|word| _mm256_set1_epi32(word as i32));
     [first[8], first[9]] = counters(counter);
     let mut x = first;
     for _ in 0..10 {

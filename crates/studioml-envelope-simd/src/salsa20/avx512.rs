@@ -10,9 +10,10 @@
 
 use core::arch::x86_64::*;
 
+use super::ahead::{self, sliced_first_double_round};
 use super::avx2::{diagonals, hsalsa20_input, matrix_of_diagonals, rows_of_matrix, store_two};
 use super::lanes::{avx512_128, avx512_256, avx512_512, avx512_512_short};
-use super::{BLOCK, Matrix, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
+use super::{BLOCK, MAC_KEY, Matrix, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
 use crate::frame::Aligned;
 use crate::span::Span;
 
@@ -62,116 +63,188 @@ pub(crate) fn few_blocks(matrix: &Matrix, blocks: usize, stream: &mut Stream<6>)
     }
 }
 
-/// The first `blocks` blocks of key stream, at most [`FIRST`]; what stands in `stream` behind them is not specified.
+/// The first `blocks` blocks of key stream, at most [`FIRST`], for [`xor_first`]. From [`SLICED`] on there are block 0 and the words
+/// of sixteen others, not transposed.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
-pub(crate) fn first_blocks<const N: usize>(matrix: &Matrix, blocks: usize, stream: &mut Stream<N>) {
+pub(crate) fn first_blocks(matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST>) {
     let mut frame = Aligned::new();
     frame.hold();
-    let stream = stream.0.as_mut_slice();
+    let [block_0, words @ ..] = &mut stream.0;
     match blocks {
-        0..=8 => diagonal::<2>(matrix, 0, stream),
-        9..=12 => diagonal::<3>(matrix, 0, stream),
-        _ => seventeen(matrix, stream),
+        0..=8 => diagonal::<2>(matrix, 0, &mut stream.0),
+        9..SLICED => diagonal::<3>(matrix, 0, &mut stream.0),
+        _ => {
+            matrix.look_ahead();
+            seventeen(matrix, block_0, words);
+        }
+    }
+}
+
+/// How many blocks the sliced shape makes faster than the diagonal one.
+const SLICED: usize = 13;
+
+/// XORs onto `span`, the beginning of a message, what [`first_blocks`] has made, and the key stream behind it.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
+pub(crate) fn xor_first(matrix: &Matrix, mut span: Span<'_>, stream: &mut Stream<FIRST>) {
+    if span.len() >= FIRST * BLOCK - MAC_KEY {
+        let [block_0, words @ ..] = &mut stream.0;
+        let (_, block_0) = block_0.split_at(MAC_KEY);
+        xor_bytes(span.take_up_to(BLOCK - MAC_KEY), block_0);
+        let before = span.take(SLICE * BLOCK);
+        passes(matrix, SLICE as u64 + 1, before, span, words);
+    } else {
+        let [_, words @ ..] = &mut stream.0;
+        if (span.len() + MAC_KEY).div_ceil(BLOCK) >= SLICED {
+            transpose(words);
+        }
+        xor_bytes(span, stream.0.as_flattened().split_at(MAC_KEY).1);
     }
 }
 
 /// XORs the key stream from block `counter` on onto `span`.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
+pub(crate) fn xor(matrix: &Matrix, counter: u64, span: Span<'_>, work: &mut Stream<FIRST>) {
+    let [_, words @ ..] = &mut work.0;
+    passes(matrix, counter, None, span, words);
+}
+
+/// [`xor`], after what stands in `words` if `before` says where that belongs.
 ///
 /// The words of one pass are transposed between the rounds of the next: alone, the transposition would wait for the few
 /// units that shuffle while the rest is idle.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
-pub(crate) fn xor<const N: usize>(matrix: &Matrix, mut counter: u64, mut span: Span<'_>, work: &mut Stream<N>) {
-    let Some(words) = work.0.first_chunk_mut::<SLICE>() else { unreachable!() };
-    let mut before = None;
-    while let Some((source, target)) = span.take(SLICE * BLOCK) {
+fn passes(
+    matrix: &Matrix,
+    mut counter: u64,
+    mut before: Option<(*const u8, *mut u8)>,
+    mut span: Span<'_>,
+    words: &mut [[u8; BLOCK]; SLICE],
+) {
+    while counter <= ahead::END - SLICE as u64
+        && let Some(pass) = span.take(SLICE * BLOCK)
+    {
         let x = match before {
             None => sliced_rounds(matrix, counter, |_| ()),
             Some((source, target)) => sliced_rounds(matrix, counter, |part| {
-                // SAFETY: the pointers are good for one pass of bytes, once: those of the pass before.
-                unsafe { transpose_part(part, words, source, target) };
+                if part < PARTS {
+                    // SAFETY: the pointers are good for one pass of bytes, once: those of the pass before.
+                    unsafe { xor_part(part, words, source, target) };
+                }
             }),
         };
-        for (to, x) in words.as_chunks_mut::<4>().0.iter_mut().zip(x.as_chunks::<4>().0) {
-            for (to, quad) in to.iter_mut().zip(quads(*x)) {
-                store_512(to, quad);
-            }
-        }
-        before = Some((source, target));
-        counter = counter.wrapping_add(SLICE as u64);
+        store_words(x, words);
+        before = Some(pass);
+        counter += SLICE as u64;
     }
     if let Some((source, target)) = before {
-        for round in 0..4 {
+        for part in 0..PARTS {
             // SAFETY: as above, for the last pass.
-            unsafe { transpose_part(round, words, source, target) };
+            unsafe { xor_part(part, words, source, target) };
         }
     }
-    if span.len() > 0 {
-        match span.len().div_ceil(BLOCK) {
-            0..=4 => diagonal::<1>(matrix, counter, &mut work.0),
-            5..=8 => diagonal::<2>(matrix, counter, &mut work.0),
-            9..=12 => diagonal::<3>(matrix, counter, &mut work.0),
-            _ => sliced_into(matrix, counter, &mut work.0),
-        }
-        xor_bytes(span, work.0.as_flattened());
+    // What is less than a pass, and what is behind the blocks that the sliced shape knows.
+    while span.len() > 0 {
+        let blocks = match span.len().div_ceil(BLOCK) {
+            0..=4 => {
+                diagonal::<1>(matrix, counter, words);
+                4
+            }
+            5..=8 => {
+                diagonal::<2>(matrix, counter, words);
+                8
+            }
+            SLICED..=SLICE if counter <= ahead::END - SLICE as u64 => {
+                store_words(sliced_rounds(matrix, counter, |_| ()), words);
+                transpose(words);
+                SLICE
+            }
+            _ => {
+                diagonal::<3>(matrix, counter, words);
+                12
+            }
+        };
+        xor_bytes(span.take_up_to(blocks * BLOCK), words.as_flattened());
+        counter = counter.wrapping_add(blocks as u64);
     }
 }
 
-/// Sixteen blocks in the word-sliced shape, not transposed; `between` is done after each double-round.
+/// The words of sixteen blocks from `counter` on; `between` is done after each of the ten double-rounds.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn sliced_rounds(matrix: &Matrix, counter: u64, mut between: impl FnMut(usize)) -> [__m512i; SLICE] {
+    use core::arch::x86_64::{_mm512_set1_epi32 as all, _mm512_xor_si512 as xor};
+
     use avx512_512::step;
+    debug_assert!(counter <= ahead::END - SLICE as u64);
     // A load takes a word to all lanes, at the beginning and again at the end. Behind a barrier: what is known to be the same in
     // every pass would be taken out of the loop, and spilled.
     let matrix = core::hint::black_box(matrix);
-    let mut x = matrix.0.map(|word| _mm512_set1_epi32(word as i32));
-    let [low, high] = counters(counter);
-    (x[8], x[9]) = (low, high);
-    for part in 0..4 {
+    let counters =
+        _mm512_add_epi32(all(counter as i32), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    let mut x = sliced_first_double_round!(&matrix.ahead, counters, all, xor);
+    between(0);
+    for part in 1..PARTS {
         sliced_double_round!(x);
         between(part);
     }
-    for _ in 4..10 {
+    for part in PARTS..10 {
         sliced_double_round!(x);
+        between(part);
     }
     let matrix = core::hint::black_box(matrix);
-    for (index, (x, word)) in x.iter_mut().zip(&matrix.0).enumerate() {
-        let first = match index {
-            8 => low,
-            9 => high,
-            _ => _mm512_set1_epi32(*word as i32),
-        };
-        *x = _mm512_add_epi32(*x, first);
+    for (index, (x, word)) in x.iter_mut().zip(&matrix.words).enumerate() {
+        *x = _mm512_add_epi32(*x, if index == 8 { counters } else { all(*word as i32) });
     }
     x
 }
 
-/// The low and the high words of the counters of sixteen blocks.
+/// The first step of the transposition: the words of sixteen blocks to quads of words of four blocks each.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn counters(counter: u64) -> [__m512i; 2] {
-    let step = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    let high = _mm512_set1_epi32((counter >> 32) as i32);
-    let low = _mm512_add_epi32(_mm512_set1_epi32(counter as i32), step);
-    let carried = _mm512_cmplt_epu32_mask(low, step);
-    [low, _mm512_mask_add_epi32(high, carried, high, _mm512_set1_epi32(1))]
+fn store_words(x: [__m512i; SLICE], words: &mut [[u8; BLOCK]; SLICE]) {
+    for (to, x) in words.as_chunks_mut::<4>().0.iter_mut().zip(x.as_chunks::<4>().0) {
+        for (to, quad) in to.iter_mut().zip(quads(*x)) {
+            store_512(to, quad);
+        }
+    }
 }
 
-/// A quarter of the rest of the transposition of one pass: `words`, quads of the words of four blocks, to blocks, onto the text.
+/// The second step is done in so many parts.
+const PARTS: usize = 4;
+
+/// One part of the second step: blocks `part`, 4 + `part`, 8 + `part` and 12 + `part`, in the order of the words that they are made of.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn part_of_blocks(part: usize, words: &[[u8; BLOCK]; SLICE]) -> [__m512i; 4] {
+    transpose_quarters([0, 4, 8, 12].map(|quad| load_512(&words[quad + part])))
+}
+
+/// One part of the second step, onto the text.
 ///
 /// # Safety
 /// A pass of bytes is readable at `source` and writable at `target`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn transpose_part(part: usize, words: &mut [[u8; BLOCK]; SLICE], source: *const u8, target: *mut u8) {
-    let j = part;
-    let x = [load_512(&words[j]), load_512(&words[j + 4]), load_512(&words[j + 8]), load_512(&words[j + 12])];
-    for (quarter, block) in transpose_quarters(x).into_iter().enumerate() {
-        let at = (4 * quarter + j) * BLOCK;
+unsafe fn xor_part(part: usize, words: &[[u8; BLOCK]; SLICE], source: *const u8, target: *mut u8) {
+    for (quarter, block) in part_of_blocks(part, words).into_iter().enumerate() {
+        let at = (4 * quarter + part) * BLOCK;
         // SAFETY: as the caller promises; `at` + 64 is at most a pass.
         unsafe { xor_512(source.add(at), target.add(at), block) };
+    }
+}
+
+/// The second step in place: a part reads the places that it writes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose(words: &mut [[u8; BLOCK]; SLICE]) {
+    for part in 0..PARTS {
+        for (quarter, block) in part_of_blocks(part, words).into_iter().enumerate() {
+            store_512(&mut words[4 * quarter + part], block);
+        }
     }
 }
 
@@ -310,72 +383,27 @@ fn six(matrix: &Matrix, stream: &mut [[u8; BLOCK]; 6]) {
     store_two(done, two);
 }
 
-/// Sixteen blocks into the front of `stream`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn sliced_into(matrix: &Matrix, counter: u64, stream: &mut [[u8; BLOCK]]) {
-    sliced(matrix, counter, |index, block| {
-        if let Some(to) = stream.get_mut(index) {
-            store_512(to, block);
-        }
-    });
-}
-
-/// Sixteen blocks in the word-sliced shape, each handed to `sink` with its index.
-///
-/// They go straight from the registers to where they are used: an array of them would be written to the stack and read back.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn sliced(matrix: &Matrix, counter: u64, sink: impl FnMut(usize, __m512i)) {
-    use avx512_512::step;
-    let first = sliced_input(matrix, counter);
-    let mut x = first;
-    for _ in 0..10 {
-        sliced_double_round!(x);
-    }
-    for (x, first) in x.iter_mut().zip(first) {
-        *x = _mm512_add_epi32(*x, first);
-    }
-    transpose(x, sink);
-}
-
-/// Blocks 0 to 16 into the front of `stream`: block 0 in the diagonal shape, which is short of work for the vector units,
-/// beside sixteen others in the sliced shape, which is not.
+/// Block 0 in the diagonal shape, which is short of work for the vector units, beside the words of the sixteen others behind it in the
+/// sliced shape, which is not.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl")]
-fn seventeen(matrix: &Matrix, stream: &mut [[u8; BLOCK]]) {
-    let Some((block_0, stream)) = stream.split_first_mut() else { return };
-    let first_x = sliced_input(matrix, 1);
-    let first_diagonals = diagonals(rows_of_matrix(matrix));
-    let mut x = first_x;
-    let [mut a, mut b, mut c, mut d] = first_diagonals.map(|diagonal| [diagonal]);
-    for _ in 0..10 {
-        {
-            use avx512_128::{step, turn};
-            diagonal_double_round!(a, b, c, d);
-        }
-        {
-            use avx512_512::step;
-            sliced_double_round!(x);
-        }
-    }
+fn seventeen(matrix: &Matrix, block_0: &mut [u8; BLOCK], words: &mut [[u8; BLOCK]; SLICE]) {
+    use avx512_128::{step, turn};
+    let first = diagonals(rows_of_matrix(matrix));
+    let [mut a, mut b, mut c, mut d] = first.map(|diagonal| [diagonal]);
+    let x = sliced_rounds(matrix, 1, |_| {
+        diagonal_double_round!(a, b, c, d);
+    });
+    store_words(x, words);
     let ([a], [b], [c], [d]) = (a, b, c, d);
     let mut done = [a, b, c, d];
-    for (done, first) in done.iter_mut().zip(first_diagonals) {
+    for (done, first) in done.iter_mut().zip(first) {
         *done = _mm_add_epi32(*done, first);
     }
     for (to, row) in block_0.as_chunks_mut::<16>().0.iter_mut().zip(rows(done)) {
         // SAFETY: 16 writable bytes; the instruction wants no alignment.
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), row) };
     }
-    for (x, first) in x.iter_mut().zip(first_x) {
-        *x = _mm512_add_epi32(*x, first);
-    }
-    transpose(x, |index, block| {
-        if let Some(to) = stream.get_mut(index) {
-            store_512(to, block);
-        }
-    });
 }
 
 /// Diagonals to rows: every word stays in its lane.
@@ -392,30 +420,6 @@ fn rows([a, b, c, d]: [__m128i; 4]) -> [__m128i; 4] {
         _mm_blend_epi32::<0b1100>(v, u),
         _mm_blend_epi32::<0b1100>(y, w),
     ]
-}
-
-/// Every word of the matrix in all lanes, and the counters of sixteen blocks.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn sliced_input(matrix: &Matrix, counter: u64) -> [__m512i; 16] {
-    let mut x = matrix.0.map(|word| _mm512_set1_epi32(word as i32));
-    [x[8], x[9]] = counters(counter);
-    x
-}
-
-/// Sixteen vectors of one word of sixteen blocks to sixteen blocks of sixteen words, handed to `sink` with their indices.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn transpose(x: [__m512i; 16], mut sink: impl FnMut(usize, __m512i)) {
-    let mut all = [[_mm512_setzero_si512(); 4]; 4];
-    for (to, x) in all.iter_mut().zip(x.as_chunks::<4>().0) {
-        *to = quads(*x);
-    }
-    for j in 0..4 {
-        for (quarter, block) in transpose_quarters(all.map(|quad| quad[j])).into_iter().enumerate() {
-            sink(4 * quarter + j, block);
-        }
-    }
 }
 
 /// One word of sixteen blocks in each of four vectors, to four words of four blocks in each: result j holds blocks j, 4 + j, 8 + j

@@ -9,6 +9,7 @@
 //!
 //! No address and no branch depends on anything but the number of blocks.
 
+pub(crate) mod ahead;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -16,22 +17,36 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 
+use ahead::Ahead;
 use zeroize::optimization_barrier;
 
 /// Length of a block in bytes.
 pub(crate) const BLOCK: usize = 64;
+
+/// Bytes of block 0 that are the MAC's key: the message begins to be covered behind them.
+pub(crate) const MAC_KEY: usize = 32;
 
 /// σ, "expand 32-byte k": the words x₀, x₅, x₁₀, x₁₅.
 pub(crate) const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
 /// The matrix that a key and a nonce give, row by row, with a block counter (x₈, x₉) of zero. Wiped on drop.
 #[repr(C, align(64))]
-pub(crate) struct Matrix(pub(crate) [u32; 16]);
+pub(crate) struct Matrix {
+    pub(crate) words: [u32; 16],
+    /// Not there before [`look_ahead`](Self::look_ahead).
+    pub(crate) ahead: Ahead,
+}
 
 impl Matrix {
     #[inline(always)]
     pub(crate) fn new() -> Self {
-        Self([0; 16])
+        Self { words: [0; 16], ahead: Ahead::default() }
+    }
+
+    /// Reckons what the word-sliced shape begins with.
+    #[inline(always)]
+    pub(crate) fn look_ahead(&mut self) {
+        self.ahead = Ahead::of(&self.words);
     }
 
     /// The matrix of Salsa20 under `key`, which for a message is HSalsa20's output: for tests that start in the middle.
@@ -39,8 +54,8 @@ impl Matrix {
         let word = |bytes: &[u8], index: usize| {
             bytes.as_chunks::<4>().0.get(index).map_or(0, |word| u32::from_le_bytes(*word))
         };
-        let mut matrix = [0; 16];
-        for (index, to) in matrix.iter_mut().enumerate() {
+        let mut words = [0; 16];
+        for (index, to) in words.iter_mut().enumerate() {
             *to = match index {
                 0 => SIGMA[0],
                 5 => SIGMA[1],
@@ -52,14 +67,17 @@ impl Matrix {
                 _ => 0,
             };
         }
-        Self(matrix)
+        let mut matrix = Self { words, ahead: Ahead::default() };
+        matrix.look_ahead();
+        matrix
     }
 }
 
 impl Drop for Matrix {
     #[inline]
     fn drop(&mut self) {
-        self.0 = [0; 16];
+        self.words = [0; 16];
+        self.ahead = Ahead::default();
         optimization_barrier(self);
     }
 }
