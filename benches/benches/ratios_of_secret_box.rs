@@ -1,4 +1,5 @@
-//! How many times as fast as libsodium and `crypto_secretbox` the kernels of `studioml-envelope-simd` are, sealing and opening in place.
+//! How many times as fast as libsodium and `crypto_secretbox` the kernels of `studioml-envelope-simd` are, sealing and
+//! opening in place.
 //!
 //! No criterion program: that measures one function after another, seconds apart, and a shared machine drifts by more than
 //! that between them. Here everyone takes a turn of some microseconds in every round, on the same buffers, and what is

@@ -4,8 +4,8 @@
 //! covers the 64 from byte 64·i − 32 on. Short messages ([`short`]) are served from one call of the cipher and keep a small
 //! stack; longer ones are cut into pieces that stay in the first-level cache, each encrypted and then authenticated.
 //!
-//! Every function here is written into an island (see `paths`) and leaves the wiping of what the compiler spilled to it. What has
-//! a name and is secret is the island's argument.
+//! Every function here is written into an island (see `paths`) and leaves the wiping of what the compiler spilled to it.
+//! What is secret and has a name stands above, in the frame of the island that calls this one.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -27,18 +27,22 @@ pub(crate) trait Kernels: Copy {
     /// A MAC in the making. The default is of no message.
     type Mac: Default;
 
-    /// Blocks that [`first_blocks`](Self::first_blocks) gives at most: more than [`FEW_BLOCKS`], at most [`FIRST_BLOCKS`].
+    /// Blocks that [`first_blocks`](Self::first_blocks) makes at most: more than [`FEW_BLOCKS`], at most [`FIRST_BLOCKS`].
     const FIRST: usize;
 
     /// The matrix of XSalsa20.
     fn xsalsa20(self, key: &[u8; 32], input: &[u8; 16], nonce: &[u8; 8], matrix: &mut Matrix);
     /// The first `blocks` blocks of key stream, of a few.
     fn few_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FEW_BLOCKS>);
-    /// The first `blocks` blocks of key stream: the first of them in its place, the others as [`xor_first`](Self::xor_first) wants them.
+    /// The first `blocks` blocks of key stream, or [`FIRST`](Self::FIRST) if that are fewer: the first of them in its place, the
+    /// others as [`xor_first`](Self::xor_first) wants them.
     fn first_blocks(self, matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>);
-    /// XORs the key stream behind the MAC key onto `span`, the beginning of the message: as much as [`first_blocks`](Self::first_blocks)
-    /// has made, or more.
-    fn xor_first(self, matrix: &Matrix, span: Span<'_>, stream: &mut Stream<FIRST_BLOCKS>);
+    /// XORs the key stream behind the MAC key onto `span`.
+    ///
+    /// # Safety
+    /// [`first_blocks`](Self::first_blocks) has been called for a message that `span` is the whole of, or of which it
+    /// covers what those blocks cover.
+    unsafe fn xor_first(self, matrix: &Matrix, span: Span<'_>, stream: &mut Stream<FIRST_BLOCKS>);
     /// XORs `key_stream`, which is at least as long, onto `span`.
     fn xor_bytes(self, span: Span<'_>, key_stream: &[u8]);
     /// XORs the key stream from block `counter` on onto `span`. Key stream that passes through memory does so in `work`.
@@ -47,7 +51,7 @@ pub(crate) trait Kernels: Copy {
     /// The tag of a short message.
     fn short_mac(self, key: &[u8; 32], ciphertext: &[u8]) -> Tag;
     /// Begins the MAC of a message of `len` bytes, at least one.
-    fn mac_begin(self, mac: &mut Self::Mac, key: &[u8; 32], len: usize);
+    fn mac_begin(self, mac: &mut Self::Mac, key: &[u8; MAC_KEY], len: usize);
     /// Takes what it can off the front of `ciphertext` and returns how many bytes that was: all but less than a group.
     fn mac_update(self, mac: &mut Self::Mac, ciphertext: &[u8]) -> usize;
     /// The tag, after the rest.
@@ -69,9 +73,9 @@ pub(crate) mod short {
         nonce: &Nonce,
         text: &mut [u8],
     ) -> Tag {
-        start.begin(kernels, key, nonce, text.len());
-        kernels.xor_bytes(Span::in_place(text), start.key_stream());
-        kernels.short_mac(start.mac_key(), text)
+        let (mac_key, key_stream) = start.begin(kernels, key, nonce, text.len());
+        kernels.xor_bytes(Span::in_place(text), key_stream);
+        kernels.short_mac(mac_key, text)
     }
 
     /// Seals `plaintext` into `ciphertext`, of the same length.
@@ -84,9 +88,9 @@ pub(crate) mod short {
         plaintext: &[u8],
         ciphertext: &mut [u8],
     ) -> Tag {
-        start.begin(kernels, key, nonce, plaintext.len());
-        kernels.xor_bytes(Span::from_to(plaintext, ciphertext), start.key_stream());
-        kernels.short_mac(start.mac_key(), ciphertext)
+        let (mac_key, key_stream) = start.begin(kernels, key, nonce, plaintext.len());
+        kernels.xor_bytes(Span::from_to(plaintext, ciphertext), key_stream);
+        kernels.short_mac(mac_key, ciphertext)
     }
 
     #[inline(always)]
@@ -98,9 +102,9 @@ pub(crate) mod short {
         tag: &Tag,
         text: &mut [u8],
     ) -> Result<(), Unauthentic> {
-        start.begin(kernels, key, nonce, text.len());
-        check(&kernels.short_mac(start.mac_key(), text), tag)?;
-        kernels.xor_bytes(Span::in_place(text), start.key_stream());
+        let (mac_key, key_stream) = start.begin(kernels, key, nonce, text.len());
+        check(&kernels.short_mac(mac_key, text), tag)?;
+        kernels.xor_bytes(Span::in_place(text), key_stream);
         Ok(())
     }
 }
@@ -114,7 +118,6 @@ pub(crate) fn seal_in_place<K: Kernels>(
     text: &mut [u8],
 ) -> Tag {
     work.begin(kernels, key, nonce, text.len());
-    let Work { start, mac } = work;
     let mut pieces = Pieces::<K>::new(text.len());
     let mut authenticated = 0;
     loop {
@@ -122,13 +125,14 @@ pub(crate) fn seal_in_place<K: Kernels>(
         let (_, piece) = text.split_at_mut(offset);
         let (piece, behind) = piece.split_at_mut(len);
         let last = behind.is_empty();
-        start.xor(kernels, offset, Span::in_place(piece));
+        // SAFETY: it has been begun, and this is a piece.
+        unsafe { work.xor(kernels, offset, Span::in_place(piece)) };
         let (ready, _) = text.split_at(offset + len);
         let (_, ready) = ready.split_at(authenticated);
         if last {
-            return kernels.mac_finish(mac, ready);
+            return kernels.mac_finish(&mut work.mac, ready);
         }
-        authenticated += kernels.mac_update(mac, ready);
+        authenticated += kernels.mac_update(&mut work.mac, ready);
     }
 }
 
@@ -143,7 +147,6 @@ pub(crate) fn seal_chunks<K: Kernels>(
     sink: &mut dyn FnMut(&[u8]),
 ) -> Tag {
     work.begin(kernels, key, nonce, plaintext.len());
-    let Work { start, mac } = work;
     let mut pieces = Pieces::<K>::new(plaintext.len());
     let mut pending = 0;
     loop {
@@ -152,17 +155,18 @@ pub(crate) fn seal_chunks<K: Kernels>(
         let (piece, behind) = piece.split_at(len);
         let (_, room) = scratch.0.split_at_mut(PENDING);
         let (room, _) = room.split_at_mut(len);
-        start.xor(kernels, offset, Span::between(piece, room));
+        // SAFETY: it has been begun, and this is a piece.
+        unsafe { work.xor(kernels, offset, Span::between(piece, room)) };
         let end = PENDING + len;
         // SAFETY: the kernels have written the whole span, and what is pending was copied to just before it.
         let ready = unsafe { scratch.written(PENDING - pending, end) };
         if behind.is_empty() {
-            let tag = kernels.mac_finish(mac, ready);
+            let tag = kernels.mac_finish(&mut work.mac, ready);
             // SAFETY: the kernels have written the whole span.
             sink(unsafe { scratch.written(PENDING, end) });
             return tag;
         }
-        pending = ready.len() - kernels.mac_update(mac, ready);
+        pending = ready.len() - kernels.mac_update(&mut work.mac, ready);
         scratch.0.copy_within(end - pending..end, PENDING - pending);
         // SAFETY: the kernels have written the whole span.
         sink(unsafe { scratch.written(PENDING, end) });
@@ -179,14 +183,14 @@ pub(crate) fn open_in_place<K: Kernels>(
     text: &mut [u8],
 ) -> Result<(), Unauthentic> {
     work.begin(kernels, key, nonce, text.len());
-    let Work { start, mac } = work;
-    check(&kernels.mac_finish(mac, text), tag)?;
-    start.xor(kernels, 0, Span::in_place(text));
+    check(&kernels.mac_finish(&mut work.mac, text), tag)?;
+    // SAFETY: it has been begun, and this is the whole.
+    unsafe { work.xor(kernels, 0, Span::in_place(text)) };
     Ok(())
 }
 
-/// What is secret of a message that is not short. It stands in a frame outside of the island, so that it is wiped by its drop, and
-/// once, and the stack behind it holds what the compiler spilled and nothing more. Wiped on drop, field by field.
+/// What is secret of a message that is not short. It stands in a frame above that of the kernels, so that it is wiped by
+/// its drop, and once, and the stack behind it holds what the compiler spilled and nothing more. Wiped field by field.
 pub(crate) struct Work<K: Kernels> {
     start: Start<FIRST_BLOCKS>,
     mac: K::Mac,
@@ -198,10 +202,29 @@ impl<K: Kernels> Work<K> {
         Self { start: Start::new(), mac: K::Mac::default() }
     }
 
+    /// Makes as much of the stream as a message of `len` bytes needs and the kernels make at once, and begins its MAC.
     #[inline(always)]
     fn begin(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
-        self.start.begin(kernels, key, nonce, len);
-        kernels.mac_begin(&mut self.mac, self.start.mac_key(), len);
+        let Start { matrix, stream } = &mut self.start;
+        xsalsa20(kernels, key, nonce, matrix);
+        kernels.first_blocks(matrix, blocks(len), stream);
+        // SAFETY: block 0 has just been written.
+        kernels.mac_begin(&mut self.mac, unsafe { stream.mac_key() }, len);
+    }
+
+    /// XORs the stream onto what stands at `offset` of the message: 0 first, then where [`Pieces`] cuts it.
+    ///
+    /// # Safety
+    /// The message has been begun, and `span` is a piece of it that `Pieces` has cut, or the whole.
+    #[inline(always)]
+    unsafe fn xor(&mut self, kernels: K, offset: usize, span: Span<'_>) {
+        let Start { matrix, stream } = &mut self.start;
+        if offset == 0 {
+            // SAFETY: as the caller promises; the first piece covers the first blocks or is the whole message.
+            unsafe { kernels.xor_first(matrix, span, stream) };
+        } else {
+            kernels.xor(matrix, ((offset + MAC_KEY) / BLOCK) as u64, span, stream);
+        }
     }
 }
 
@@ -216,59 +239,37 @@ impl<const BLOCKS: usize> Start<BLOCKS> {
     pub(crate) fn new() -> Self {
         Self { matrix: Matrix::new(), stream: Stream::new() }
     }
-
-    /// Fills the matrix. In place: a struct that is returned may be copied, and the copy is not wiped.
-    #[inline(always)]
-    fn xsalsa20<K: Kernels>(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce) {
-        let Some((input, nonce)) = nonce.split_first_chunk::<16>() else { unreachable!() };
-        let Some(nonce) = nonce.first_chunk::<8>() else { unreachable!() };
-        kernels.xsalsa20(key.expose_secret(), input, nonce, &mut self.matrix);
-    }
-
-    #[inline(always)]
-    fn mac_key(&self) -> &[u8; MAC_KEY] {
-        let Some((mac_key, _)) = self.stream.0.as_flattened().split_first_chunk() else { unreachable!() };
-        mac_key
-    }
-
-    /// The stream behind the MAC key.
-    #[inline(always)]
-    fn key_stream(&self) -> &[u8] {
-        self.stream.0.as_flattened().split_at(MAC_KEY).1
-    }
 }
 
 impl Start<FEW_BLOCKS> {
-    /// Makes the stream that a short message of `len` bytes needs.
+    /// Makes the stream that a short message of `len` bytes needs: the MAC's key, and what covers the message.
     #[inline(always)]
-    fn begin<K: Kernels>(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
-        self.xsalsa20(kernels, key, nonce);
-        kernels.few_blocks(&self.matrix, blocks(len).min(FEW_BLOCKS), &mut self.stream);
+    fn begin<K: Kernels>(
+        &mut self,
+        kernels: K,
+        key: &SessionKey,
+        nonce: &Nonce,
+        len: usize,
+    ) -> (&[u8; MAC_KEY], &[u8]) {
+        xsalsa20(kernels, key, nonce, &mut self.matrix);
+        let blocks = blocks(len).min(FEW_BLOCKS);
+        kernels.few_blocks(&self.matrix, blocks, &mut self.stream);
+        // SAFETY: so many have just been written, at least one.
+        unsafe { (self.stream.mac_key(), self.stream.behind_mac_key(blocks)) }
     }
 }
 
-impl Start<FIRST_BLOCKS> {
-    /// Makes as much of the stream as a message of `len` bytes needs and the kernel makes at once.
-    #[inline(always)]
-    fn begin<K: Kernels>(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
-        self.xsalsa20(kernels, key, nonce);
-        kernels.first_blocks(&mut self.matrix, blocks(len).min(K::FIRST), &mut self.stream);
-    }
-
-    /// XORs the stream onto what stands at `offset` of the message: 0 first, then where [`Pieces`] cuts it.
-    #[inline(always)]
-    fn xor<K: Kernels>(&mut self, kernels: K, offset: usize, span: Span<'_>) {
-        if offset == 0 {
-            kernels.xor_first(&self.matrix, span, &mut self.stream);
-        } else {
-            kernels.xor(&self.matrix, ((offset + MAC_KEY) / BLOCK) as u64, span, &mut self.stream);
-        }
-    }
+/// Fills the matrix. In place: a struct that is returned may be copied, and the copy is not wiped.
+#[inline(always)]
+fn xsalsa20<K: Kernels>(kernels: K, key: &SessionKey, nonce: &Nonce, matrix: &mut Matrix) {
+    let Some((input, nonce)) = nonce.split_first_chunk::<16>() else { unreachable!() };
+    let Some(nonce) = nonce.first_chunk::<8>() else { unreachable!() };
+    kernels.xsalsa20(key.expose_secret(), input, nonce, matrix);
 }
 
 /// Blocks that a message of `len` bytes needs.
 #[inline(always)]
-fn blocks(len: usize) -> usize {
+pub(crate) fn blocks(len: usize) -> usize {
     len.saturating_add(MAC_KEY).div_ceil(BLOCK)
 }
 

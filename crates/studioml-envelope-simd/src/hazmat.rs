@@ -103,15 +103,17 @@ macro_rules! vector_kernels {
             }
 
             fn salsa20_first(&self, key: &[u8; 32], nonce: &[u8; 8], stream: &mut [u8]) {
-                let mut first = Stream([[0; BLOCK]; flow::FIRST_BLOCKS]);
+                let mut first = Stream::new();
                 let mut matrix = Matrix::of(key, nonce);
-                flow::Kernels::first_blocks(*self, &mut matrix, stream.len().div_ceil(BLOCK), &mut first);
                 let (mac_key, text) = stream.split_at_mut(MAC_KEY.min(stream.len()));
-                for (to, from) in mac_key.iter_mut().zip(first.0.as_flattened()) {
+                flow::Kernels::first_blocks(*self, &mut matrix, flow::blocks(text.len()), &mut first);
+                // SAFETY: block 0 has been made.
+                for (to, from) in mac_key.iter_mut().zip(unsafe { first.mac_key() }) {
                     *to = *from;
                 }
                 text.fill(0);
-                flow::Kernels::xor_first(*self, &matrix, Span::in_place(text), &mut first);
+                // SAFETY: the blocks of all of it have been made.
+                unsafe { flow::Kernels::xor_first(*self, &matrix, Span::in_place(text), &mut first) };
             }
 
             fn first_len(&self) -> usize {

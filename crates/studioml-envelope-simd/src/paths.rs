@@ -7,7 +7,7 @@ use zeroize::zeroize_stack;
 use crate::dispatch::Path;
 use crate::flow::{self, FEW_BLOCKS, FIRST_BLOCKS, Kernels, Scratch, Start, Work};
 use crate::poly1305::{self, scalar};
-use crate::salsa20::{self, Matrix, Stream};
+use crate::salsa20::{self, MAC_KEY, Matrix, Stream};
 use crate::span::Span;
 
 /// Runs the island for this length, and overwrites the stack that it has used: what the compiler spilled there. What is secret
@@ -97,7 +97,13 @@ macro_rules! path {
             fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn short(path: $name, start: &mut Start<FEW_BLOCKS>, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+                fn short(
+                    path: $name,
+                    start: &mut Start<FEW_BLOCKS>,
+                    key: &SessionKey,
+                    nonce: &Nonce,
+                    text: &mut [u8],
+                ) -> Tag {
                     flow::short::seal_in_place(path, start, key, nonce, text)
                 }
                 #[inline(never)]
@@ -127,7 +133,14 @@ macro_rules! path {
             ) -> Tag {
                 #[inline(never)]
                 #[target_feature(enable = $features)]
-                fn short(path: $name, start: &mut Start<FEW_BLOCKS>, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], ciphertext: &mut [u8]) -> Tag {
+                fn short(
+                    path: $name,
+                    start: &mut Start<FEW_BLOCKS>,
+                    key: &SessionKey,
+                    nonce: &Nonce,
+                    plaintext: &[u8],
+                    ciphertext: &mut [u8],
+                ) -> Tag {
                     flow::short::seal_into(path, start, key, nonce, plaintext, ciphertext)
                 }
                 #[inline(never)]
@@ -237,8 +250,8 @@ macro_rules! path {
             }
 
             #[inline(always)]
-            fn xor_first(self, matrix: &Matrix, span: Span<'_>, stream: &mut Stream<FIRST_BLOCKS>) {
-                // SAFETY: `self` is the proof.
+            unsafe fn xor_first(self, matrix: &Matrix, span: Span<'_>, stream: &mut Stream<FIRST_BLOCKS>) {
+                // SAFETY: `self` is the proof; and as the caller promises.
                 unsafe { salsa20::$module::xor_first(matrix, span, stream) }
             }
 
@@ -260,7 +273,7 @@ macro_rules! path {
             }
 
             #[inline(always)]
-            fn mac_begin(self, mac: &mut Self::Mac, key: &[u8; 32], len: usize) {
+            fn mac_begin(self, mac: &mut Self::Mac, key: &[u8; MAC_KEY], len: usize) {
                 // SAFETY: `self` is the proof.
                 unsafe { mac.begin(key, len) }
             }

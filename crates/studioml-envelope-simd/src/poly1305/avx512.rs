@@ -139,7 +139,8 @@ impl Drop for Mac {
 }
 
 impl Mac {
-    /// Begins with a message of `len` bytes, at least one. In place: a struct that is returned may be copied, and the copy is not wiped.
+    /// Begins with a message of `len` bytes, at least one. In place: a struct that is returned may be copied, and the
+    /// copy is not wiped.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(crate) fn begin(&mut self, key: &[u8; 32], len: usize) {

@@ -11,7 +11,7 @@
 use core::arch::x86_64::*;
 
 use super::lanes::{avx2_128, avx2_256};
-use super::{BLOCK, MAC_KEY, Matrix, SIGMA, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
+use super::{BLOCK, MAC_KEY, Matrix, Room, SIGMA, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
 use crate::frame::Aligned;
 use crate::span::Span;
 
@@ -29,12 +29,16 @@ pub(super) fn load_128(bytes: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
-/// 32 bytes to any address.
+/// A block in two halves.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_256(bytes: &mut [u8; 32], x: __m256i) {
-    // SAFETY: 32 writable bytes; the instruction wants no alignment.
-    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), x) }
+fn store_block(room: &mut Room, [front, back]: [__m256i; 2]) {
+    let to = room.as_mut_ptr().cast::<__m256i>();
+    // SAFETY: twice 32 writable bytes; the instruction wants no alignment.
+    unsafe {
+        _mm256_storeu_si256(to, front);
+        _mm256_storeu_si256(to.add(1), back);
+    }
 }
 
 /// The rows of the matrix that a key and 16 bytes of input give (Salsa20 specification, §9).
@@ -144,20 +148,23 @@ pub(crate) fn few_blocks(matrix: &Matrix, blocks: usize, stream: &mut Stream<6>)
     }
 }
 
-/// The first `blocks` blocks of key stream, at most [`FIRST`], for [`xor_first`].
+/// The first blocks of key stream for [`xor_first`]: [`FIRST`], however many are needed.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn first_blocks<const N: usize>(matrix: &mut Matrix, blocks: usize, stream: &mut Stream<N>) {
-    debug_assert!(blocks <= FIRST);
+pub(crate) fn first_blocks<const N: usize>(matrix: &Matrix, _blocks: usize, stream: &mut Stream<N>) {
+    const { assert!(N >= FIRST) };
     sliced_into(matrix, 0, &mut stream.0);
 }
 
 /// XORs onto `span`, the beginning of a message, what [`first_blocks`] has made, and the key stream behind it.
+///
+/// # Safety
+/// That has been called.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn xor_first<const N: usize>(matrix: &Matrix, mut span: Span<'_>, stream: &mut Stream<N>) {
-    let (_, key_stream) = stream.0.as_flattened().split_at(MAC_KEY);
-    xor_bytes(span.take_up_to(FIRST * BLOCK - MAC_KEY), key_stream);
+pub(crate) unsafe fn xor_first<const N: usize>(matrix: &Matrix, mut span: Span<'_>, stream: &mut Stream<N>) {
+    // SAFETY: as the caller promises.
+    xor_bytes(span.take_up_to(FIRST * BLOCK - MAC_KEY), unsafe { stream.behind_mac_key(FIRST) });
     xor(matrix, FIRST as u64, span, stream);
 }
 
@@ -168,20 +175,25 @@ pub(crate) fn xor<const N: usize>(matrix: &Matrix, mut counter: u64, mut span: S
     let mut frame = Aligned::new();
     frame.hold();
     while let Some((source, target)) = span.take(SLICE * BLOCK) {
-        sliced(matrix, counter, |index, key_stream| {
-            let at = index * 32;
-            // SAFETY: the index is below 16, and `at` + 32 at most the length taken from the span.
-            unsafe { xor_256(source.add(at), target.add(at), key_stream) };
+        sliced(matrix, counter, |index, [front, back]| {
+            let at = index * BLOCK;
+            // SAFETY: the index is below 8, and `at` + 64 at most the length taken from the span.
+            unsafe {
+                xor_256(source.add(at), target.add(at), front);
+                xor_256(source.add(at + 32), target.add(at + 32), back);
+            }
         });
         counter = counter.wrapping_add(SLICE as u64);
     }
     if span.len() > 0 {
-        match span.len().div_ceil(BLOCK) {
+        let blocks = span.len().div_ceil(BLOCK);
+        match blocks {
             0..=2 => diagonal::<1>(matrix, counter, &mut work.0),
             3..=4 => diagonal::<2>(matrix, counter, &mut work.0),
             _ => sliced_into(matrix, counter, &mut work.0),
         }
-        xor_bytes(span, work.0.as_flattened());
+        // SAFETY: at least so many have been written.
+        xor_bytes(span, unsafe { work.made(blocks) }.as_flattened());
     }
 }
 
@@ -223,7 +235,7 @@ unsafe fn xor_256(source: *const u8, target: *mut u8, key_stream: __m256i) {
 /// `2·GROUPS` blocks in the diagonal shape, as far as there is room in `stream`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [[u8; BLOCK]]) {
+fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [Room]) {
     let mut frame = Aligned::new();
     frame.hold();
     use avx2_256::{step, turn};
@@ -253,7 +265,7 @@ fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [[u
 /// Diagonals of two blocks to bytes, as far as there is room in `pair`.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn store_two([a, b, c, d]: [__m256i; 4], pair: &mut [[u8; BLOCK]]) {
+pub(super) fn store_two([a, b, c, d]: [__m256i; 4], pair: &mut [Room]) {
     // Diagonals to rows: every word stays in its lane.
     let u = _mm256_blend_epi32::<0b1010_1010>(a, d);
     let v = _mm256_blend_epi32::<0b1010_1010>(c, b);
@@ -268,30 +280,27 @@ pub(super) fn store_two([a, b, c, d]: [__m256i; 4], pair: &mut [[u8; BLOCK]]) {
         [_mm256_permute2x128_si256::<0x31>(r0, r1), _mm256_permute2x128_si256::<0x31>(r2, r3)],
     ];
     for (to, halves) in pair.iter_mut().zip(blocks) {
-        for (to, half) in to.as_chunks_mut::<32>().0.iter_mut().zip(halves) {
-            store_256(to, half);
-        }
+        store_block(to, halves);
     }
 }
 
 /// Eight blocks into the front of `stream`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn sliced_into(matrix: &Matrix, counter: u64, stream: &mut [[u8; BLOCK]]) {
-    let (halves, _) = stream.as_flattened_mut().as_chunks_mut::<32>();
-    sliced(matrix, counter, |index, half| {
-        if let Some(to) = halves.get_mut(index) {
-            store_256(to, half);
+fn sliced_into(matrix: &Matrix, counter: u64, stream: &mut [Room]) {
+    sliced(matrix, counter, |index, halves| {
+        if let Some(room) = stream.get_mut(index) {
+            store_block(room, halves);
         }
     });
 }
 
-/// Eight blocks in the word-sliced shape, each handed to `sink` in two halves with their index.
+/// Eight blocks in the word-sliced shape, each handed to `sink` in two halves with its index.
 ///
 /// They go straight from the registers to where they are used: an array of them would be written to the stack and read back.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn sliced(matrix: &Matrix, counter: u64, sink: impl FnMut(usize, __m256i)) {
+fn sliced(matrix: &Matrix, counter: u64, sink: impl FnMut(usize, [__m256i; 2])) {
     let mut frame = Aligned::new();
     frame.hold();
     use avx2_256::step;
@@ -323,7 +332,7 @@ fn counters(counter: u64) -> [__m256i; 2] {
 /// Sixteen vectors of one word of eight blocks to eight blocks of sixteen words, handed to `sink` in halves.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(x: [__m256i; 16], mut sink: impl FnMut(usize, __m256i)) {
+fn transpose(x: [__m256i; 16], mut sink: impl FnMut(usize, [__m256i; 2])) {
     let mut quads = [[_mm256_setzero_si256(); 4]; 4];
     for (quad, x) in quads.iter_mut().zip(x.as_chunks::<4>().0) {
         let [x0, x1, x2, x3] = *x;
@@ -339,9 +348,7 @@ fn transpose(x: [__m256i; 16], mut sink: impl FnMut(usize, __m256i)) {
     }
     for j in 0..4 {
         let [q0, q1, q2, q3] = quads.map(|quad| quad[j]);
-        sink(2 * j, _mm256_permute2x128_si256::<0x20>(q0, q1));
-        sink(2 * j + 1, _mm256_permute2x128_si256::<0x20>(q2, q3));
-        sink(2 * j + 8, _mm256_permute2x128_si256::<0x31>(q0, q1));
-        sink(2 * j + 9, _mm256_permute2x128_si256::<0x31>(q2, q3));
+        sink(j, [_mm256_permute2x128_si256::<0x20>(q0, q1), _mm256_permute2x128_si256::<0x20>(q2, q3)]);
+        sink(j + 4, [_mm256_permute2x128_si256::<0x31>(q0, q1), _mm256_permute2x128_si256::<0x31>(q2, q3)]);
     }
 }

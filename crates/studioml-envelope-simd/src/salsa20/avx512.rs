@@ -13,30 +13,37 @@ use core::arch::x86_64::*;
 use super::ahead::{self, sliced_first_double_round};
 use super::avx2::{diagonals, hsalsa20_input, matrix_of_diagonals, rows_of_matrix, store_two};
 use super::lanes::{avx512_128, avx512_256, avx512_512, avx512_512_short};
-use super::{BLOCK, MAC_KEY, Matrix, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
+use super::{BLOCK, MAC_KEY, Matrix, Room, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
 use crate::frame::Aligned;
 use crate::span::Span;
 
-/// Blocks that [`first_blocks`] gives at most.
-pub(crate) const FIRST: usize = 17;
+/// Blocks that [`first_blocks`] makes at most.
+pub(crate) const FIRST: usize = 1 + SLICE;
 
-/// Blocks in one sliced pass.
+/// Blocks in one sliced pass, and their bytes.
 const SLICE: usize = 16;
+const PASS: usize = SLICE * BLOCK;
+
+/// Double-rounds of Salsa20/20.
+const ROUNDS: usize = 10;
 
 /// 64 bytes to any address.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_512(bytes: &mut [u8; 64], x: __m512i) {
+fn store_512(room: &mut Room, x: __m512i) {
     // SAFETY: 64 writable bytes; the instruction wants no alignment.
-    unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), x) }
+    unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), x) }
 }
 
 /// 64 bytes from any address.
+///
+/// # Safety
+/// They have been written.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_512(bytes: &[u8; 64]) -> __m512i {
-    // SAFETY: 64 readable bytes; the instruction wants no alignment.
-    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+unsafe fn load_512(room: &Room) -> __m512i {
+    // SAFETY: as the caller promises; the instruction wants no alignment.
+    unsafe { _mm512_loadu_si512(room.as_ptr().cast()) }
 }
 
 /// HSalsa20 of `key` and the first 16 bytes of a nonce, and from it the matrix of Salsa20 with the other 8.
@@ -63,19 +70,19 @@ pub(crate) fn few_blocks(matrix: &Matrix, blocks: usize, stream: &mut Stream<6>)
     }
 }
 
-/// The first `blocks` blocks of key stream, at most [`FIRST`], for [`xor_first`]. From [`SLICED`] on there are block 0 and the words
-/// of sixteen others, not transposed.
+/// The first `blocks` blocks of key stream, or [`FIRST`] if that are fewer, for [`xor_first`]. From [`SLICED`] on there
+/// are block 0 and the words of sixteen others, not transposed.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
 pub(crate) fn first_blocks(matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST>) {
     let mut frame = Aligned::new();
     frame.hold();
-    let [block_0, words @ ..] = &mut stream.0;
     match blocks {
         0..=8 => diagonal::<2>(matrix, 0, &mut stream.0),
         9..SLICED => diagonal::<3>(matrix, 0, &mut stream.0),
         _ => {
             matrix.look_ahead();
+            let (block_0, words) = parts(stream);
             seventeen(matrix, block_0, words);
         }
     }
@@ -84,54 +91,76 @@ pub(crate) fn first_blocks(matrix: &mut Matrix, blocks: usize, stream: &mut Stre
 /// How many blocks the sliced shape makes faster than the diagonal one.
 const SLICED: usize = 13;
 
+/// Words of sixteen blocks, or the blocks.
+type Words = [Room; SLICE];
+
+/// Block 0, and the sixteen behind it.
+#[inline]
+fn parts(stream: &mut Stream<FIRST>) -> (&mut Room, &mut Words) {
+    let [block_0, words @ ..] = &mut stream.0;
+    (block_0, words)
+}
+
 /// XORs onto `span`, the beginning of a message, what [`first_blocks`] has made, and the key stream behind it.
+///
+/// # Safety
+/// That has been called for a message that `span` is the whole of, or of which it covers [`FIRST`] blocks.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
-pub(crate) fn xor_first(matrix: &Matrix, mut span: Span<'_>, stream: &mut Stream<FIRST>) {
-    if span.len() >= FIRST * BLOCK - MAC_KEY {
-        let [block_0, words @ ..] = &mut stream.0;
-        let (_, block_0) = block_0.split_at(MAC_KEY);
-        xor_bytes(span.take_up_to(BLOCK - MAC_KEY), block_0);
-        let before = span.take(SLICE * BLOCK);
-        passes(matrix, SLICE as u64 + 1, before, span, words);
-    } else {
-        let [_, words @ ..] = &mut stream.0;
-        if (span.len() + MAC_KEY).div_ceil(BLOCK) >= SLICED {
-            transpose(words);
+pub(crate) unsafe fn xor_first(matrix: &Matrix, mut span: Span<'_>, stream: &mut Stream<FIRST>) {
+    let len = span.len();
+    if len < FIRST * BLOCK - MAC_KEY {
+        let blocks = (len + MAC_KEY).div_ceil(BLOCK);
+        if blocks >= SLICED {
+            // SAFETY: from that many blocks on there are words of all.
+            unsafe { transpose(parts(stream).1) };
         }
-        xor_bytes(span, stream.0.as_flattened().split_at(MAC_KEY).1);
+        // SAFETY: `first_blocks` has made so many.
+        return xor_bytes(span, unsafe { stream.behind_mac_key(blocks) });
     }
+    // SAFETY: `first_blocks` has made block 0.
+    xor_bytes(span.take_up_to(BLOCK - MAC_KEY), unsafe { stream.behind_mac_key(1) });
+    let (_, words) = parts(stream);
+    let before = span.take(PASS);
+    // SAFETY: the words belong to the bytes that were taken.
+    unsafe { passes(matrix, FIRST as u64, before, span, words) };
 }
 
 /// XORs the key stream from block `counter` on onto `span`.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
 pub(crate) fn xor(matrix: &Matrix, counter: u64, span: Span<'_>, work: &mut Stream<FIRST>) {
-    let [_, words @ ..] = &mut work.0;
-    passes(matrix, counter, None, span, words);
+    let (_, words) = parts(work);
+    // SAFETY: there are no words yet that belong anywhere.
+    unsafe { passes(matrix, counter, None, span, words) };
 }
 
 /// [`xor`], after what stands in `words` if `before` says where that belongs.
 ///
 /// The words of one pass are transposed between the rounds of the next: alone, the transposition would wait for the few
 /// units that shuffle while the rest is idle.
+///
+/// # Safety
+/// If there is a `before`, a pass of bytes is readable at its first pointer and writable at its second, and `words` has
+/// been written.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
-fn passes(
+unsafe fn passes(
     matrix: &Matrix,
     mut counter: u64,
     mut before: Option<(*const u8, *mut u8)>,
     mut span: Span<'_>,
-    words: &mut [[u8; BLOCK]; SLICE],
+    words: &mut Words,
 ) {
     while counter <= ahead::END - SLICE as u64
-        && let Some(pass) = span.take(SLICE * BLOCK)
+        && let Some(pass) = span.take(PASS)
     {
         let x = match before {
             None => sliced_rounds(matrix, counter, |_| ()),
             Some((source, target)) => sliced_rounds(matrix, counter, |part| {
                 if part < PARTS {
-                    // SAFETY: the pointers are good for one pass of bytes, once: those of the pass before.
+                    // SAFETY: the pointers are those of the pass before, whose words have been written; each part is
+                    // done once.
                     unsafe { xor_part(part, words, source, target) };
                 }
             }),
@@ -159,7 +188,8 @@ fn passes(
             }
             SLICED..=SLICE if counter <= ahead::END - SLICE as u64 => {
                 store_words(sliced_rounds(matrix, counter, |_| ()), words);
-                transpose(words);
+                // SAFETY: they have just been written.
+                unsafe { transpose(words) };
                 SLICE
             }
             _ => {
@@ -167,7 +197,9 @@ fn passes(
                 12
             }
         };
-        xor_bytes(span.take_up_to(blocks * BLOCK), words.as_flattened());
+        let (made, _) = words.split_at(blocks);
+        // SAFETY: each arm has written as many blocks as it says.
+        xor_bytes(span.take_up_to(blocks * BLOCK), unsafe { made.assume_init_ref() }.as_flattened());
         counter = counter.wrapping_add(blocks as u64);
     }
 }
@@ -191,7 +223,7 @@ fn sliced_rounds(matrix: &Matrix, counter: u64, mut between: impl FnMut(usize)) 
         sliced_double_round!(x);
         between(part);
     }
-    for part in PARTS..10 {
+    for part in PARTS..ROUNDS {
         sliced_double_round!(x);
         between(part);
     }
@@ -205,7 +237,7 @@ fn sliced_rounds(matrix: &Matrix, counter: u64, mut between: impl FnMut(usize)) 
 /// The first step of the transposition: the words of sixteen blocks to quads of words of four blocks each.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_words(x: [__m512i; SLICE], words: &mut [[u8; BLOCK]; SLICE]) {
+fn store_words(x: [__m512i; SLICE], words: &mut Words) {
     for (to, x) in words.as_chunks_mut::<4>().0.iter_mut().zip(x.as_chunks::<4>().0) {
         for (to, quad) in to.iter_mut().zip(quads(*x)) {
             store_512(to, quad);
@@ -216,21 +248,26 @@ fn store_words(x: [__m512i; SLICE], words: &mut [[u8; BLOCK]; SLICE]) {
 /// The second step is done in so many parts.
 const PARTS: usize = 4;
 
-/// One part of the second step: blocks `part`, 4 + `part`, 8 + `part` and 12 + `part`, in the order of the words that they are made of.
+/// One part of the second step: blocks `part`, 4 + `part`, 8 + `part` and 12 + `part`, in order.
+///
+/// # Safety
+/// The words have been written.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn part_of_blocks(part: usize, words: &[[u8; BLOCK]; SLICE]) -> [__m512i; 4] {
-    transpose_quarters([0, 4, 8, 12].map(|quad| load_512(&words[quad + part])))
+unsafe fn part_of_blocks(part: usize, words: &Words) -> [__m512i; 4] {
+    // SAFETY: as the caller promises.
+    transpose_quarters([0, 4, 8, 12].map(|quad| unsafe { load_512(&words[quad + part]) }))
 }
 
 /// One part of the second step, onto the text.
 ///
 /// # Safety
-/// A pass of bytes is readable at `source` and writable at `target`.
+/// A pass of bytes is readable at `source` and writable at `target`, and the words have been written.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn xor_part(part: usize, words: &[[u8; BLOCK]; SLICE], source: *const u8, target: *mut u8) {
-    for (quarter, block) in part_of_blocks(part, words).into_iter().enumerate() {
+unsafe fn xor_part(part: usize, words: &Words, source: *const u8, target: *mut u8) {
+    // SAFETY: as the caller promises.
+    for (quarter, block) in unsafe { part_of_blocks(part, words) }.into_iter().enumerate() {
         let at = (4 * quarter + part) * BLOCK;
         // SAFETY: as the caller promises; `at` + 64 is at most a pass.
         unsafe { xor_512(source.add(at), target.add(at), block) };
@@ -238,11 +275,15 @@ unsafe fn xor_part(part: usize, words: &[[u8; BLOCK]; SLICE], source: *const u8,
 }
 
 /// The second step in place: a part reads the places that it writes.
+///
+/// # Safety
+/// The words have been written.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transpose(words: &mut [[u8; BLOCK]; SLICE]) {
+unsafe fn transpose(words: &mut Words) {
     for part in 0..PARTS {
-        for (quarter, block) in part_of_blocks(part, words).into_iter().enumerate() {
+        // SAFETY: as the caller promises.
+        for (quarter, block) in unsafe { part_of_blocks(part, words) }.into_iter().enumerate() {
             store_512(&mut words[4 * quarter + part], block);
         }
     }
@@ -292,7 +333,7 @@ unsafe fn xor_512(source: *const u8, target: *mut u8, key_stream: __m512i) {
 /// `4·GROUPS` blocks in the diagonal shape, as far as there is room in `stream`.
 #[inline]
 #[target_feature(enable = "avx2,avx512f")]
-fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [[u8; BLOCK]]) {
+fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [Room]) {
     let [a, b, c, d] = diagonals(rows_of_matrix(matrix)).map(|diagonal| _mm512_broadcast_i32x4(diagonal));
     let (first_a, mut first_b, mut first_c, first_d) = ([a; GROUPS], [b; GROUPS], [c; GROUPS], [d; GROUPS]);
     let step = _mm512_setr_epi64(0, 0, 1, 0, 2, 0, 3, 0);
@@ -328,7 +369,7 @@ fn diagonal<const GROUPS: usize>(matrix: &Matrix, counter: u64, stream: &mut [[u
 /// Diagonals of four blocks to bytes, as far as there is room in `four`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_four([a, b, c, d]: [__m512i; 4], four: &mut [[u8; BLOCK]]) {
+fn store_four([a, b, c, d]: [__m512i; 4], four: &mut [Room]) {
     // Diagonals to rows: every word stays in its lane.
     let u = _mm512_mask_blend_epi32(0xaaaa, a, d);
     let v = _mm512_mask_blend_epi32(0xaaaa, c, b);
@@ -349,7 +390,7 @@ fn store_four([a, b, c, d]: [__m512i; 4], four: &mut [[u8; BLOCK]]) {
 /// the shortest chain of both.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl")]
-fn six(matrix: &Matrix, stream: &mut [[u8; BLOCK]; 6]) {
+fn six(matrix: &Matrix, stream: &mut [Room; 6]) {
     let (four, two) = stream.split_at_mut(4);
     let rows = diagonals(rows_of_matrix(matrix));
     // The counter is zero: its low word is the first lane of c.
@@ -383,11 +424,11 @@ fn six(matrix: &Matrix, stream: &mut [[u8; BLOCK]; 6]) {
     store_two(done, two);
 }
 
-/// Block 0 in the diagonal shape, which is short of work for the vector units, beside the words of the sixteen others behind it in the
-/// sliced shape, which is not.
+/// Block 0 in the diagonal shape, which is short of work for the vector units, beside the words of the sixteen others
+/// behind it in the sliced shape, which is not.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512vl")]
-fn seventeen(matrix: &Matrix, block_0: &mut [u8; BLOCK], words: &mut [[u8; BLOCK]; SLICE]) {
+fn seventeen(matrix: &Matrix, block_0: &mut Room, words: &mut Words) {
     use avx512_128::{step, turn};
     let first = diagonals(rows_of_matrix(matrix));
     let [mut a, mut b, mut c, mut d] = first.map(|diagonal| [diagonal]);
@@ -400,9 +441,9 @@ fn seventeen(matrix: &Matrix, block_0: &mut [u8; BLOCK], words: &mut [[u8; BLOCK
     for (done, first) in done.iter_mut().zip(first) {
         *done = _mm_add_epi32(*done, first);
     }
-    for (to, row) in block_0.as_chunks_mut::<16>().0.iter_mut().zip(rows(done)) {
-        // SAFETY: 16 writable bytes; the instruction wants no alignment.
-        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), row) };
+    for (index, row) in rows(done).into_iter().enumerate() {
+        // SAFETY: four times 16 writable bytes; the instruction wants no alignment.
+        unsafe { _mm_storeu_si128(block_0.as_mut_ptr().cast::<__m128i>().add(index), row) };
     }
 }
 

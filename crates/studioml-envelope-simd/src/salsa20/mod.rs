@@ -17,6 +17,8 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 
+use core::mem::MaybeUninit;
+
 use ahead::Ahead;
 use zeroize::optimization_barrier;
 
@@ -82,21 +84,56 @@ impl Drop for Matrix {
     }
 }
 
-/// Some blocks of key stream. Wiped on drop.
+/// Room for a block.
+pub(crate) type Room = MaybeUninit<[u8; BLOCK]>;
+
+/// Some blocks of key stream, or room for them. Wiped on drop.
 #[repr(C, align(64))]
-pub(crate) struct Stream<const BLOCKS: usize>(pub(crate) [[u8; BLOCK]; BLOCKS]);
+pub(crate) struct Stream<const BLOCKS: usize>(pub(crate) [Room; BLOCKS]);
 
 impl<const BLOCKS: usize> Stream<BLOCKS> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
-        Self([[0; BLOCK]; BLOCKS])
+        Self([Room::uninit(); BLOCKS])
+    }
+
+    /// The first blocks, at most as many as there is room for.
+    ///
+    /// # Safety
+    /// So many have been written.
+    #[inline(always)]
+    pub(crate) unsafe fn made(&self, blocks: usize) -> &[[u8; BLOCK]] {
+        let (made, _) = self.0.split_at(blocks.min(BLOCKS));
+        // SAFETY: as the caller promises.
+        unsafe { made.assume_init_ref() }
+    }
+
+    /// The MAC's key.
+    ///
+    /// # Safety
+    /// Block 0 has been written.
+    #[inline(always)]
+    pub(crate) unsafe fn mac_key(&self) -> &[u8; MAC_KEY] {
+        // SAFETY: as the caller promises.
+        let Some(mac_key) = unsafe { self.made(1) }.as_flattened().first_chunk() else { unreachable!() };
+        mac_key
+    }
+
+    /// The stream behind the MAC's key.
+    ///
+    /// # Safety
+    /// So many blocks have been written.
+    #[inline(always)]
+    pub(crate) unsafe fn behind_mac_key(&self, blocks: usize) -> &[u8] {
+        // SAFETY: as the caller promises.
+        unsafe { self.made(blocks) }.as_flattened().split_at(MAC_KEY).1
     }
 }
 
 impl<const BLOCKS: usize> Drop for Stream<BLOCKS> {
     #[inline]
     fn drop(&mut self) {
-        self.0 = [[0; BLOCK]; BLOCKS];
+        self.0 = [Room::zeroed(); BLOCKS];
         optimization_barrier(self);
     }
 }
