@@ -10,6 +10,7 @@
 //! ends, so another gateway, or the next start, can tell what is in flight from what was left behind, and puts the latter
 //! back.
 
+mod batch;
 mod claim;
 mod lock;
 mod orphans;
@@ -30,7 +31,9 @@ use rustix::fs::{CWD, RenameFlags};
 use tokio::sync::watch;
 
 use crate::config::{DirConfig, RejectsConfig};
+use crate::decision::Reason;
 use crate::queue::QueueName;
+use batch::Batches;
 
 /// The gateway's own folder below the root. Its leading dot keeps it from being a queue.
 const OWN: &str = ".gateway";
@@ -49,6 +52,9 @@ struct Shared {
     next_temporary: AtomicU64,
     /// The newest modification time given to a message of each queue.
     newest: sink::Newest,
+    incoming: Batches<sink::Incoming, io::Result<()>>,
+    acknowledged: Batches<Arc<claim::Held>, io::Result<()>>,
+    rejected: Batches<(Arc<claim::Held>, Reason), io::Result<()>>,
     orphans_looked_for: Mutex<Option<Instant>>,
     /// A directory is always connected.
     connected: watch::Sender<bool>,
@@ -77,6 +83,9 @@ impl Directory {
             rejects: rejects::Rejects::open(root.join(OWN).join("rejected"), rejects)?,
             instance,
             next_temporary: AtomicU64::new(0),
+            incoming: Batches::default(),
+            acknowledged: Batches::default(),
+            rejected: Batches::default(),
             orphans_looked_for: Mutex::new(None),
             newest: sink::Newest::default(),
             connected,

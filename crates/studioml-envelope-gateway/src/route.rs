@@ -25,6 +25,9 @@ use pump::Pump;
 /// one is for a disk that hangs.
 const LONGEST_STEP: Duration = Duration::from_secs(60);
 
+/// How many messages are taken before anything else is looked at.
+const MOST_AT_ONCE: usize = 64;
+
 /// What all routes of one direction share.
 pub(crate) struct Surroundings {
     pub(crate) direction: Direction,
@@ -196,7 +199,14 @@ impl Driver {
                 }
             };
             tokio::select! {
-                Some(message) = self.inbox.recv() => self.take(message),
+                Some(message) = self.inbox.recv() => {
+                    self.take(message);
+                    // what else is there; not for ever, so that time passes and controls are heard
+                    for _ in 0..MOST_AT_ONCE {
+                        let Ok(message) = self.inbox.try_recv() else { break };
+                        self.take(message);
+                    }
+                }
                 control = controls.recv() => match control {
                     Some(Control::KeysChanged) => self.tell(Event::KeysChanged),
                     // nobody is left to say so: the gateway has gone
@@ -329,7 +339,7 @@ impl Driver {
         let answer = Answer { id, messages: self.messages.clone(), given: None };
         self.shared.pool.submit(self.lane_id, move || {
             let began = Instant::now();
-            answer.give(processor.judge(&job, &keys.current()), began.elapsed());
+            answer.with(processor.judge(&job, &keys.current()), began)
         });
     }
 
@@ -383,7 +393,7 @@ impl Driver {
     }
 }
 
-/// The answer of a job, which is given however the job ends: by a panic too, or when the pool drops it.
+/// The answer of a job, which is given by being dropped: after the job, after a panic too, or when the pool closes.
 struct Answer {
     id: DeliveryId,
     messages: mpsc::UnboundedSender<Message>,
@@ -391,8 +401,9 @@ struct Answer {
 }
 
 impl Answer {
-    fn give(mut self, judged: Judged, took: Duration) {
-        self.given = Some((judged, took));
+    fn with(mut self, judged: Judged, began: Instant) -> Self {
+        self.given = Some((judged, began.elapsed()));
+        self
     }
 }
 

@@ -13,8 +13,8 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Config, ConfigError, LogConfig, LogFormat};
 use crate::gateway::{Gateway, GatewayError};
 
-/// Threads that do not compute: they wait on sockets and channels.
-const WORKERS: usize = 2;
+/// Threads that do not compute: they wait on sockets and channels. On a single core one is enough.
+const MOST_WORKERS: usize = 2;
 /// Threads that wait on disks.
 const MOST_BLOCKING: usize = 64;
 
@@ -47,8 +47,9 @@ pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
     let config = Config::read(path)?;
     set_up_logs(&config.log)?;
     raise_file_limit();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
     let runtime = runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers)
         .max_blocking_threads(MOST_BLOCKING)
         .enable_all()
         .thread_name("gateway")

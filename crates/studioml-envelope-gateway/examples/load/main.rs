@@ -21,12 +21,14 @@ mod support;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use rustix::process::Signal;
 use serde::Serialize;
 use studioml_envelope::RsaPrivateKey;
 use support::keys::{Experimenter, Mounts, private_pem, public_pem, request};
 use support::process::Gateway;
 use support::{provider, wait};
 
+use ceiling::Ceiling;
 use cores::Cores;
 use sides::{Kind, Sides};
 
@@ -54,6 +56,9 @@ struct Options {
 
 /// Over how many queues the load is spread.
 const QUEUES: usize = 4;
+/// How long the gateway works, and how long there are bare unwraps, before it is the other's turn.
+const TURN: Duration = Duration::from_secs(2);
+const BARE_TURN: Duration = Duration::from_secs(1);
 
 /// What was measured.
 #[derive(Serialize)]
@@ -85,11 +90,10 @@ fn main() {
     let cores = Cores::new(&options.cores);
     let key = provider().key_unwrap.generate(4096, provider().random).unwrap();
     cores.leave_to_gateway();
-    let rsa_unwraps_per_second = ceiling::rsa_unwraps_per_second(&key, &cores);
-    eprintln!("RSA-4096 unwraps on {} cores: {rsa_unwraps_per_second:.0}/s", cores.gateway());
 
     let bench = Bench::new(&options, &cores, &key);
-    let (sustained_per_second, resident_mib) = bench.sustained(rsa_unwraps_per_second);
+    let Sustained { rsa_unwraps_per_second, sustained_per_second, resident_mib } = bench.sustained();
+    eprintln!("RSA-4096 unwraps on {} cores: {rsa_unwraps_per_second:.0}/s", cores.gateway());
     eprintln!("sustained: {sustained_per_second:.0}/s, {resident_mib:.0} MiB resident");
     let half_load_per_second = sustained_per_second / 2.0;
     let (half_load_p50_ms, half_load_p99_ms) = bench.latency(half_load_per_second);
@@ -132,6 +136,14 @@ fn text(figures: &Figures) -> String {
     text += &line("forged rejected", figures.forged_rejected_per_second, "/s", "");
     text += &line("  per core second", figures.forged_rejected_per_core_second, "/s", "(target: 5000)");
     text
+}
+
+/// What goes through with full queues.
+struct Sustained {
+    rsa_unwraps_per_second: f64,
+    sustained_per_second: f64,
+    /// The most that was resident.
+    resident_mib: f64,
 }
 
 /// A gateway's surroundings, made anew for each part.
@@ -177,14 +189,37 @@ impl<'b> Bench<'b> {
         })
     }
 
-    /// Requests a second with full queues, and the most that was resident, in MiB.
-    fn sustained(&self, ceiling: f64) -> (f64, f64) {
+    /// Requests a second with full queues, and RSA unwraps a second on the same cores: in turns of seconds, the gateway
+    /// standing still while bare unwraps are counted. A machine whose speed changes, changes it for both.
+    fn sustained(&self) -> Sustained {
+        let mut ceiling = Ceiling::new(self.key, self.cores);
+        ceiling.measure(BARE_TURN);
+        let turns = (self.options.seconds as f64 / TURN.as_secs_f64()).ceil();
+        let enough = ceiling.per_second() * (turns * TURN.as_secs_f64() * 1.2 + 1.0);
         let sides = self.sides();
-        let count = (ceiling * self.options.seconds as f64) as usize;
-        sides.fill(&self.seal(&self.experimenter, count));
+        sides.fill(&self.seal(&self.experimenter, enough as usize));
         let gateway = self.start(&sides);
-        let (rate, _, resident) = measure(&gateway, "result=\"published\"", count);
-        (rate, resident as f64 / f64::from(1 << 20))
+        let published =
+            || gateway.metric("studioml_gateway_messages_total", &["direction=\"requests\"", "result=\"published\""]);
+        wait::until("the first hundred", || (published() > 100.0).then_some(()));
+
+        let (mut count, mut time, mut resident) = (0.0, Duration::ZERO, 0);
+        for _ in 0..turns as usize {
+            let (before, began) = (published(), Instant::now());
+            std::thread::sleep(TURN); // to ask costs the gateway time
+            count += published() - before;
+            time += began.elapsed();
+            resident = resident.max(gateway.resident_bytes());
+            gateway.signal(Signal::STOP);
+            ceiling.measure(BARE_TURN);
+            gateway.signal(Signal::CONT);
+        }
+        assert!(published() < enough - 1.0, "the queues were empty before the end");
+        Sustained {
+            rsa_unwraps_per_second: ceiling.per_second(),
+            sustained_per_second: count / time.as_secs_f64(),
+            resident_mib: resident as f64 / f64::from(1 << 20),
+        }
     }
 
     /// Median and 99th percentile, in milliseconds, from publishing at the outer side to arrival at the inner one.
@@ -208,27 +243,25 @@ impl<'b> Bench<'b> {
         let messages: Vec<Vec<u8>> = (0..count).map(|n| different[n % different.len()].clone()).collect();
         sides.fill(&messages);
         let gateway = self.start(&sides);
-        let (rate, per_core_second, _) = measure(&gateway, "result=\"rejected\"", count);
-        (rate, per_core_second)
+        measure(&gateway, "result=\"rejected\"", count)
     }
 }
 
-/// Waits until `count` messages have come to an end, and takes the middle eight tenths: how many a second, how many a second
-/// of processor time, and the most that was resident.
-fn measure(gateway: &Gateway, label: &str, count: usize) -> (f64, f64, u64) {
+/// Waits until `count` messages have come to an end, and takes the middle eight tenths: how many a second, and how many a
+/// second of processor time.
+fn measure(gateway: &Gateway, label: &str, count: usize) -> (f64, f64) {
     let done = || gateway.metric("studioml_gateway_messages_total", &["direction=\"requests\"", label]);
-    let (mut from, mut resident) = (None, 0);
+    let mut from = None;
     let patience = Duration::from_secs(600);
     let (to, at, busy) = wait::within(patience, "the queues to be worked off", || {
         let (now, done, busy) = (Instant::now(), done(), gateway.processor_time());
-        resident = resident.max(gateway.resident_bytes());
         if done >= count as f64 * 0.1 && from.is_none() {
             from = Some((done, now, busy));
         }
-        std::thread::sleep(Duration::from_millis(20)); // asking costs the gateway time
+        std::thread::sleep(Duration::from_millis(100)); // to ask costs the gateway time
         (done >= count as f64 * 0.9).then_some((done, now, busy))
     });
     let (first, began, busy_before) = from.expect("a tenth comes before nine tenths");
     let rate = (to - first) / (at - began).as_secs_f64();
-    (rate, (to - first) / (busy - busy_before).as_secs_f64(), resident)
+    (rate, (to - first) / (busy - busy_before).as_secs_f64())
 }

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -15,14 +16,14 @@ use crate::queue::{Claim, QueueName};
 
 pub(super) struct FileClaim(Arc<Held>);
 
-struct Held {
+pub(super) struct Held {
     directory: Directory,
     queue: QueueName,
     name: OsString,
     /// Where it is now.
     path: PathBuf,
     /// Open and locked: the lock is what says that somebody works on it.
-    file: Mutex<File>,
+    file: File,
     len: u64,
     /// Whether it has come to an end: acknowledged, rejected or handed back.
     ended: AtomicBool,
@@ -37,7 +38,7 @@ impl FileClaim {
         file: File,
         len: u64,
     ) -> Self {
-        let (file, ended) = (Mutex::new(file), AtomicBool::new(false));
+        let ended = AtomicBool::new(false);
         Self(Arc::new(Held { directory, queue, name, path, file, len, ended }))
     }
 }
@@ -74,11 +75,30 @@ impl Claim for FileClaim {
     }
 
     fn read(&self, limit: usize) -> io::Result<Vec<u8>> {
-        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = limit as u64;
-        let mut bytes = Vec::with_capacity(usize::try_from(self.0.len.min(limit)).unwrap_or_default());
-        file.rewind()?;
-        (&mut *file).take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        let limit = limit.saturating_add(1);
+        // one byte more than there is said to be: a read that ends before it has found the end
+        let expected = usize::try_from(self.0.len).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; expected.saturating_add(1).min(limit)];
+        let mut filled: usize = 0;
+        loop {
+            if filled == bytes.len() {
+                if filled >= limit {
+                    return Ok(bytes);
+                }
+                bytes.resize(filled.saturating_mul(2).min(limit), 0); // somebody writes to it still
+            }
+            let free = bytes.get_mut(filled..).unwrap_or_default();
+            match self.0.file.read_at(free, filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled = filled.saturating_add(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if filled == expected {
+                break;
+            }
+        }
+        bytes.truncate(filled);
         Ok(bytes)
     }
 
@@ -90,16 +110,9 @@ impl Claim for FileClaim {
         if !self.is_live() {
             return true; // it is in the reject queue
         }
-        let claim = Arc::clone(&self.0);
-        let removed = blocking(move || {
-            if claim.ended.swap(true, Ordering::AcqRel) {
-                return Ok(());
-            }
-            let removed = fs::remove_file(&claim.path);
-            claim.ended.store(removed.is_ok(), Ordering::Release);
-            removed
-        });
-        removed.await.flatten().inspect_err(|error| tracing::warn!(%error, "a message could not be removed")).is_ok()
+        let removed = self.0.directory.0.acknowledged.submit(Arc::clone(&self.0), remove_all).await;
+        let removed = removed.unwrap_or_else(|| Err(io::Error::other("the gateway ends")));
+        removed.inspect_err(|error| tracing::warn!(%error, "a message could not be removed")).is_ok()
     }
 
     async fn release(&self) {
@@ -108,14 +121,33 @@ impl Claim for FileClaim {
     }
 
     async fn reject(&self, reason: &Reason) -> bool {
-        let (claim, reason) = (Arc::clone(&self.0), reason.clone());
-        let taken = blocking(move || {
-            claim.directory.0.rejects.take(&claim.path, &claim.queue, &claim.name, claim.len, &reason)?;
-            claim.ended.store(true, Ordering::Release);
-            Ok(())
-        });
-        taken.await.flatten().inspect_err(|error| tracing::warn!(%error, "the reject queue does not take it")).is_ok()
+        let rejected = (Arc::clone(&self.0), reason.clone());
+        let taken = self.0.directory.0.rejected.submit(rejected, reject_all).await;
+        let taken = taken.unwrap_or_else(|| Err(io::Error::other("the gateway ends")));
+        taken.inspect_err(|error| tracing::warn!(%error, "the reject queue does not take it")).is_ok()
     }
+}
+
+/// Removes what was acknowledged.
+fn remove_all(claims: Vec<Arc<Held>>) -> Vec<io::Result<()>> {
+    let remove = |claim: Arc<Held>| {
+        if claim.ended.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let removed = fs::remove_file(&claim.path);
+        claim.ended.store(removed.is_ok(), Ordering::Release);
+        removed
+    };
+    claims.into_iter().map(remove).collect()
+}
+
+fn reject_all(rejected: Vec<(Arc<Held>, Reason)>) -> Vec<io::Result<()>> {
+    let reject = |(claim, reason): (Arc<Held>, Reason)| {
+        claim.directory.0.rejects.take(&claim.path, &claim.queue, &claim.name, claim.len, &reason)?;
+        claim.ended.store(true, Ordering::Release);
+        Ok(())
+    };
+    rejected.into_iter().map(reject).collect()
 }
 
 impl Drop for Held {

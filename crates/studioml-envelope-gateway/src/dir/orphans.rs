@@ -32,8 +32,9 @@ impl Directory {
                 }
             }
         }
-        for (name, _) in entries(&own.join("tmp")) {
-            remove_unless_used(&own.join("tmp").join(name));
+        let temporary = own.join("tmp");
+        for (name, _) in entries(&temporary) {
+            remove_unless_used(&temporary, &name);
         }
         if count > 0 {
             tracing::info!(count, "put back messages that were left in flight");
@@ -74,9 +75,18 @@ fn entries(folder: &Path) -> Vec<(std::ffi::OsString, bool)> {
         .collect()
 }
 
-fn remove_unless_used(path: &Path) {
-    let unused = File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-    if unused && fs::symlink_metadata(path).is_ok_and(|data| data.is_dir()) {
+/// Removes what stands in the temporary folder and is not used: neither locked itself nor its gateway's.
+fn remove_unless_used(folder: &Path, name: &OsStr) {
+    let path = folder.join(name);
+    let is_unlocked = |path: &Path| File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    let of_gateway = name.to_str().and_then(|name| name.rsplit_once('-')).map(|(gateway, _)| gateway);
+    // a gateway that is no more has left its own lock unlocked, or somebody has removed it since
+    let is_left = of_gateway.is_none_or(|gateway| {
+        let lock = folder.join(format!("{gateway}-lock"));
+        !lock.exists() || is_unlocked(&lock)
+    });
+    let unused = is_left && is_unlocked(&path);
+    if unused && fs::symlink_metadata(&path).is_ok_and(|data| data.is_dir()) {
         let _ = fs::remove_dir_all(path); // tried again at the next start
     } else if unused {
         let _ = fs::remove_file(path);

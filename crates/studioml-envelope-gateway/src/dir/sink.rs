@@ -1,16 +1,19 @@
 //! A directory as a sink: written and synced beside, renamed in, the folder synced. Then, and only then, it is confirmed.
+//!
+//! What is published at about the same time shares the sync of its folder: it is confirmed together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
-use std::fs::{self, FileTimes, OpenOptions};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use super::{Directory, blocking, rename_new, sync_folder, with_suffix};
 use crate::decision::Published;
@@ -59,13 +62,19 @@ impl Sink for Directory {
     }
 
     async fn publish(&self, queue: &QueueName, message: &Outgoing) -> Published {
-        // the body is borrowed across the thread by a copy of the reference count, not of the bytes
-        let (directory, queue_name) = (self.clone(), queue.clone());
-        let (body, name, id) = (message.body.clone(), message.file_name.clone(), message.message_id.clone());
-        let written = blocking(move || directory.write(&queue_name, &body, name, &id)).await.flatten();
+        let incoming = Incoming {
+            queue: queue.clone(),
+            // a copy of the reference count, not of the bytes
+            body: Arc::clone(&message.body),
+            name: message.file_name.clone().unwrap_or_else(|| message.message_id.as_str().into()),
+            id: message.message_id.clone(),
+        };
+        let directory = self.clone();
+        let written = self.0.incoming.submit(incoming, move |batch| directory.write(&batch)).await;
         match written {
-            Ok(()) => Published::Confirmed,
-            Err(error) => outcome(queue, &error),
+            Some(Ok(())) => Published::Confirmed,
+            Some(Err(error)) => outcome(queue, &error),
+            None => Published::Unknown,
         }
     }
 
@@ -88,34 +97,75 @@ impl Sink for Directory {
     }
 }
 
+/// A message to be written.
+pub(super) struct Incoming {
+    queue: QueueName,
+    body: Arc<Zeroizing<Vec<u8>>>,
+    /// The name that it is to have.
+    name: OsString,
+    id: String,
+}
+
+/// A message that stands beside the queue, and is removed from there unless it is moved in.
+struct Beside {
+    path: PathBuf,
+    file: File,
+    is_moved: bool,
+}
+
 impl Directory {
-    fn write(&self, queue: &QueueName, body: &[u8], name: Option<OsString>, id: &str) -> io::Result<()> {
-        let folder = self.queue_path(queue);
-        let name = name.unwrap_or_else(|| id.into());
-        let wanted = folder.join(&name);
-        if holds(&wanted, body) {
-            return sync_folder(&folder); // a gateway that was killed before it could say so
-        }
-        let temporary = self.temporary_path();
-        // readable by the group: runners are other users; never by everybody, a Request is in it
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o660).open(&temporary)?;
-        let mut put = || -> io::Result<()> {
-            file.lock()?; // another gateway's cleaning leaves it alone
-            file.write_all(body)?;
-            file.set_times(FileTimes::new().set_modified(self.0.newest.next(queue)))?;
-            file.sync_data()?;
-            if !rename_new(&temporary, &wanted)? {
-                // another message of that name has not been taken yet; the id is the message's own
-                let own = with_suffix(&name, &format!("-{}", id.get(..16).unwrap_or(id)));
-                if !rename_new(&temporary, &folder.join(&own))? && !holds(&folder.join(own), body) {
-                    return Err(io::Error::other("both its name and its own name are taken"));
+    /// Writes messages, each on its own account: what goes wrong with one is no matter to the others.
+    fn write(&self, batch: &[Incoming]) -> Vec<io::Result<()>> {
+        // the first sync may write out what the others need of it, so all are written before
+        let beside: Vec<io::Result<Beside>> = batch.iter().map(|message| self.write_beside(message)).collect();
+        let mut written: Vec<io::Result<()>> =
+            beside.into_iter().zip(batch).map(|(beside, message)| self.move_in(beside?, message)).collect();
+        let queues: BTreeSet<&QueueName> = batch.iter().map(|message| &message.queue).collect();
+        for queue in queues {
+            let Err(error) = sync_folder(&self.queue_path(queue)) else { continue };
+            for (message, outcome) in batch.iter().zip(&mut written) {
+                if message.queue == *queue && outcome.is_ok() {
+                    *outcome = Err(io::Error::new(error.kind(), error.to_string()));
                 }
             }
-            sync_folder(&folder)
-        };
-        let result = put();
-        let _ = fs::remove_file(&temporary); // gone where it was renamed
-        result
+        }
+        written
+    }
+
+    fn write_beside(&self, message: &Incoming) -> io::Result<Beside> {
+        let path = self.temporary_path();
+        // readable by the group: runners are other users; never by everybody, a Request is in it
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o660).open(&path)?;
+        let mut beside = Beside { path, file, is_moved: false };
+        beside.file.write_all(&message.body)?;
+        beside.file.set_times(FileTimes::new().set_modified(self.0.newest.next(&message.queue)))?;
+        Ok(beside)
+    }
+
+    fn move_in(&self, mut beside: Beside, message: &Incoming) -> io::Result<()> {
+        let Incoming { queue, body, name, id } = message;
+        let folder = self.queue_path(queue);
+        let wanted = folder.join(name);
+        beside.file.sync_data()?;
+        beside.is_moved = rename_new(&beside.path, &wanted)?;
+        // a gateway that was killed before it could say so may have moved it in already
+        if !beside.is_moved && !holds(&wanted, body) {
+            // another message of that name has not been taken yet; the id is the message's own
+            let own = folder.join(with_suffix(name, &format!("-{}", id.get(..16).unwrap_or(id))));
+            beside.is_moved = rename_new(&beside.path, &own)?;
+            if !beside.is_moved && !holds(&own, body) {
+                return Err(io::Error::other("both its name and its own name are taken"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.is_moved {
+            let _ = fs::remove_file(&self.path); // else the next look for what was left behind does
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::queue::{Deliveries, QueueName, Source, SourceError};
 const LARGEST_BATCH: usize = 32;
 
 /// How long it waits for room for more than one message.
-const MOMENT: Duration = Duration::from_millis(20);
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// How long after being told that another gateway reads from a queue it is asked again, about: the other one may have gone.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -105,7 +105,8 @@ async fn take(
 /// Waits for room for one message, and takes what there is beyond it.
 ///
 /// With more messages than there is room for, room comes one message at a time; to take as many as soon would wake every part
-/// of the gateway, and lock a directory, for each. So it waits a moment for more, which nothing else waits for then.
+/// of the gateway, and lock a directory, for each. So it waits a moment for more: three quarters of the window are under way
+/// then, and what comes next would wait behind them.
 async fn room(window: &Arc<Semaphore>, prefetch: usize) -> Option<OwnedSemaphorePermit> {
     let worthwhile = u32::try_from((prefetch / 4).clamp(1, LARGEST_BATCH)).unwrap_or(1);
     let many = timeout(MOMENT, Arc::clone(window).acquire_many_owned(worthwhile)).await;
