@@ -74,3 +74,55 @@ fn a_sealed_request_comes_out_in_clear() {
     place.tool("kill", &[&gateway.id().to_string()]);
     assert!(gateway.wait().unwrap().success(), "SIGTERM ends it in order");
 }
+
+#[test]
+fn what_keeps_it_from_starting_is_said_once_and_by_its_kind() {
+    let place = place();
+    let fails = |arguments: &str, exit: i32, words: &[&str]| {
+        let text = place.run(&format!("gateway --config {arguments}")).exits(exit).stderr;
+        let cause = text.lines().next().unwrap().to_owned();
+        for word in words {
+            assert_eq!(cause.matches(word).count(), 1, "{arguments}: {word} in {text}");
+        }
+    };
+    for check in ["", " --check"] {
+        fails(&format!("missing.toml{check}"), 4, &["missing.toml", "No such file"]);
+        fails(&format!("outer{check}"), 4, &["outer"]); // a directory
+    }
+    place.write("bad.toml", "[outer]\nkind = \"nothing\"\n");
+    fails("bad.toml", 3, &["bad.toml", "line 2"]);
+    place.write("binary.toml", [0xff, 0xfe]);
+    fails("binary.toml", 3, &["binary.toml", "not UTF-8"]);
+    place.write("values.toml", CONFIG.replace("127.0.0.1:0", "nowhere") + "[limits]\nprefetch = 0\n");
+    fails("values.toml", 3, &["values.toml", "limits.prefetch", "and 1 more"]);
+    place.write("level.toml", format!("{CONFIG}[log]\nlevel = \"gateway=loudest\"\n"));
+    fails("level.toml", 3, &["level.toml", "log.level"]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    place.write("taken.toml", CONFIG.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string()));
+    fails("taken.toml", 4, &["taken.toml", "http.listen"]);
+    place.write(
+        "authorities.toml",
+        CONFIG.replace(
+            "kind = \"dir\"\nroot = \"outer\"",
+            "kind = \"amqp\"\nurl = \"amqps://somebody@localhost/outer\"\nca_file = \"missing.pem\"",
+        ),
+    );
+    fails("authorities.toml", 4, &["authorities.toml", "missing.pem"]);
+}
+
+#[test]
+fn a_check_says_several_faults_at_once() {
+    let place = place();
+    place.write("faults.toml", CONFIG.replace("127.0.0.1:0", "nowhere").replace(
+        "kind = \"dir\"\nroot = \"outer\"",
+        "kind = \"amqp\"\nurl = \"amqps://somebody@localhost/outer\"\nca_file = \"missing.pem\"\npublish_channels = 0",
+    ) + "[limits]\nprefetch = 0\n[log]\nlevel = \"gateway=loudest\"\n");
+    place.write("signing/rmq_cpu_andrei_", "garbage");
+    let report = place.run("gateway --config faults.toml --check").exits(3).stdout_text();
+    let faults =
+        ["http.listen", "limits.prefetch", "log.level", "outer.publish_channels", "missing.pem", "rmq_cpu_andrei_"];
+    for fault in faults {
+        let lines = report.lines().filter(|line| line.starts_with("error: ") && line.contains(fault));
+        assert_eq!(lines.count(), 1, "{fault}: {report}");
+    }
+}

@@ -65,7 +65,7 @@ impl Broker {
         let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidInput, problem);
         let address = config.resolve().map_err(invalid)?.parsed().map_err(|problem| invalid(problem.to_owned()))?;
         let queues = Regex::new(&config.queues).map_err(|error| invalid(error.to_string()))?;
-        let authorities = config.ca_file.as_ref().map(std::fs::read_to_string).transpose()?;
+        let authorities = read_authorities(config)?;
         let tls = OwnedTLSConfig { identity: None, cert_chain: authorities.clone() };
         let timeout =
             Duration::try_from_secs_f64(config.timeout_seconds).map_err(|error| invalid(error.to_string()))?;
@@ -103,6 +103,18 @@ impl Broker {
                 Err(SourceError::Unavailable("it does not answer".to_owned()))
             }
         }
+    }
+}
+
+/// The further certificate authorities, PEM.
+pub(crate) fn read_authorities(config: &AmqpConfig) -> io::Result<Option<String>> {
+    let Some(path) = &config.ca_file else { return Ok(None) };
+    let named = |text: &dyn std::fmt::Display| format!("ca_file {}: {text}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), named(&error)))?;
+    if discovery::authorities(&text).is_ok_and(|found| !found.is_empty()) {
+        Ok(Some(text))
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, named(&"no certificates in PEM")))
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::ChannelConfig;
-use crate::decision::Reason;
+use crate::decision::{Published, Reason};
 use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
 
 /// Messages of one queue that wait to be taken. Their senders wait with them.
@@ -63,8 +63,8 @@ impl Listener {
         let mut queues = HashMap::new();
         let mut queue_of: HashMap<Fingerprint, QueueName> = HashMap::new();
         for peer in &config.peers {
-            let queue = QueueName::new(&peer.queue).ok_or_else(|| invalid("outer.peers: not a queue"))?;
-            let fingerprint = peer.fingerprint.parse().map_err(|_| invalid("outer.peers: not a fingerprint"))?;
+            let queue = QueueName::new(&peer.queue).ok_or_else(|| invalid("peers: not a queue"))?;
+            let fingerprint = peer.fingerprint.parse().map_err(|_| invalid("peers: not a fingerprint"))?;
             senders.entry(queue.clone()).or_insert_with(|| {
                 let (sender, receiver) = mpsc::channel(WAITING);
                 queues.insert(queue.clone(), Arc::new(Mutex::new(receiver)));
@@ -97,12 +97,13 @@ impl Drop for Shared {
     }
 }
 
-fn load_key(config: &ChannelConfig, provider: &Provider) -> io::Result<LocalKey> {
-    let named = |error: &dyn std::fmt::Display| invalid(&format!("outer.key: {error}"));
+/// The gateway's own key.
+pub(crate) fn load_key(config: &ChannelConfig, provider: &Provider) -> io::Result<LocalKey> {
+    let named = |error: &dyn std::fmt::Display| invalid(&format!("key: {error}"));
     // a mounted secret, which Kubernetes makes readable for a group
     let contents = disk::read_private(&config.key, disk::Access::Anyone).map_err(|error| named(&error))?;
     let passphrase = config.passphrase_file.as_deref().map(disk::read_passphrase).transpose();
-    let passphrase = passphrase.map_err(|error| invalid(&format!("outer.passphrase_file: {error}")))?;
+    let passphrase = passphrase.map_err(|error| invalid(&format!("passphrase_file: {error}")))?;
     let file = read_private(contents.expose_secret(), passphrase.as_ref(), provider).map_err(|error| named(&error))?;
     let key = P256PrivateKey::try_from(file.into_key()).map_err(|error| named(&error))?;
     LocalKey::load(provider, &key).map_err(|error| named(&error))
@@ -210,9 +211,9 @@ impl Claim for SenderClaim {
         self.answer(Receipt::refused("the gateway cannot take it now: try again"));
     }
 
-    async fn reject(&self, reason: &Reason) -> bool {
+    async fn reject(&self, reason: &Reason) -> Published {
         self.answer(Receipt::refused(&reason.to_string()));
-        true
+        Published::Confirmed
     }
 }
 

@@ -7,9 +7,10 @@ use serde::Serialize;
 use studioml_envelope_core::Provider;
 use studioml_envelope_keys::directory;
 
-use crate::config::{Config, InnerConfig, OuterConfig};
+use crate::config::{AmqpConfig, Config, InnerConfig, OuterConfig};
 use crate::keyring::KeyRing;
 use crate::service::is_log_filter;
+use crate::{amqp, channel};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -108,15 +109,18 @@ fn check_config(config: &Config, provider: &Provider, report: &mut Report) {
         report.add(Severity::Warning, "clear_text_messages", text);
     }
     check_keys(config, provider, report);
-    if let OuterConfig::Dir(outer) = &config.outer {
-        check_directory("outer.root", &outer.root, report);
-    }
-    if let OuterConfig::Amqp(outer) = &config.outer {
-        check_broker("outer", outer.resolve(), report);
+    match &config.outer {
+        OuterConfig::Dir(outer) => check_directory("outer.root", &outer.root, report),
+        OuterConfig::Amqp(outer) => check_broker("outer", outer, report),
+        OuterConfig::Channel(outer) => {
+            if let Err(error) = channel::load_key(outer, provider) {
+                report.add(Severity::Error, "outer", error);
+            }
+        }
     }
     match &config.inner {
         InnerConfig::Dir(inner) => check_directory("inner.root", &inner.root, report),
-        InnerConfig::Amqp(inner) => check_broker("inner", inner.resolve(), report),
+        InnerConfig::Amqp(inner) => check_broker("inner", inner, report),
     }
 }
 
@@ -183,9 +187,12 @@ fn check_directory(option: &str, root: &Path, report: &mut Report) {
     }
 }
 
-fn check_broker(side: &str, url: Result<crate::config::BrokerUrl, String>, report: &mut Report) {
+fn check_broker(side: &str, config: &AmqpConfig, report: &mut Report) {
+    if let Err(error) = amqp::read_authorities(config) {
+        report.add(Severity::Error, side, error);
+    }
     // what does not resolve is among the problems of the values already
-    let Ok(Ok(address)) = url.map(|url| url.parsed()) else { return };
+    let Ok(Ok(address)) = config.resolve().map(|url| url.parsed()) else { return };
     report.add(Severity::Note, side, &address);
     if !address.tls && !matches!(address.host.as_str(), "localhost" | "127.0.0.1" | "::1") {
         let text = "amqp without TLS: the password, and at the inner side the Requests, are readable on the way";

@@ -216,7 +216,8 @@ impl Config {
     /// [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+        let text = String::from_utf8(bytes).map_err(|_| ConfigError::Parse(format!("{shown}: not UTF-8")))?;
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
         let variable = std::env::var("CLEAR_TEXT_MESSAGES").ok();
         Self::parse(&text, directory, variable.as_deref()).map_err(|error| match error {

@@ -35,8 +35,8 @@ pub enum Event {
     Processed(DeliveryId, Verdict),
     /// A publish came to an end, one way or another.
     Published(DeliveryId, Published),
-    /// Putting a message into the reject queue came to an end: whether it was confirmed there.
-    Rejected(DeliveryId, bool),
+    /// Putting a message into the reject queue came to an end, one way or another.
+    Rejected(DeliveryId, Published),
     /// An acknowledgement came to an end: whether the source took it.
     Acknowledged(DeliveryId, bool),
     /// The connection to the source is gone, and with it every delivery made so far: the source hands them over again.
@@ -103,14 +103,21 @@ pub enum PauseReason {
     NoQueueKey,
     /// The destination does not let the gateway publish.
     DestinationRefuses,
+    /// What can never pass cannot be put aside: the reject queue does not let the gateway publish, or make it.
+    RejectQueueRefuses,
     /// The destination has been out of reach for so long that messages were handed back.
     DestinationUnavailable,
 }
 
 impl PauseReason {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::NoPrivateKey, Self::NoQueueKey, Self::DestinationRefuses, Self::DestinationUnavailable];
+    pub const ALL: [Self; 5] = [
+        Self::NoPrivateKey,
+        Self::NoQueueKey,
+        Self::DestinationRefuses,
+        Self::RejectQueueRefuses,
+        Self::DestinationUnavailable,
+    ];
 
     /// Whether only somebody who changes keys or configuration can end it.
     #[must_use]
@@ -125,6 +132,7 @@ impl PauseReason {
             Self::NoPrivateKey => "no-private-key",
             Self::NoQueueKey => "no-queue-key",
             Self::DestinationRefuses => "destination-refuses",
+            Self::RejectQueueRefuses => "reject-queue-refuses",
             Self::DestinationUnavailable => "destination-unavailable",
         }
     }

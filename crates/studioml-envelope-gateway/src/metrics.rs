@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::decision::{Direction, PauseReason, Published, ReasonCode};
 
@@ -136,55 +136,37 @@ impl Metrics {
             ready: Gauge::default(),
             registry: Mutex::default(),
         };
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", version);
-        registry.register("messages", "Messages that came to an end, by result and reason", metrics.messages.clone());
-        registry.register(
-            "redeliveries",
-            "Messages that the source had handed over before",
-            metrics.redeliveries.clone(),
-        );
-        registry.register(
-            "publish_failures",
-            "Publishes that were not confirmed: returned, nacked, unavailable, unknown or refused",
-            metrics.publish_failures.clone(),
-        );
-        registry.register(
-            "acknowledgements_lost",
-            "Acknowledgements that the source did not hear: it hands the message over again",
-            metrics.acknowledgements_lost.clone(),
-        );
-        registry.register("in_flight", "Messages under way", metrics.in_flight.clone());
-        registry.register_with_unit(
-            "judge",
-            "Time from a thread taking a message to its verdict: parse, verify, open; or seal",
-            Unit::Seconds,
-            metrics.judge_seconds.clone(),
-        );
-        registry.register_with_unit(
-            "confirm",
-            "Time from a publish to its confirmation",
-            Unit::Seconds,
-            metrics.confirm_seconds.clone(),
-        );
-        registry.register(
-            "private_key_operations",
-            "Messages that were opened with a private key, successfully or not; forged and replayed ones are not",
-            metrics.private_key_operations.clone(),
-        );
-        registry.register("reconnects", "Connections that were made again", metrics.reconnects.clone());
-        registry.register("connected", "Whether a side can be reached", metrics.connected.clone());
-        registry.register("key_reloads", "Changes of the mounted keys", metrics.key_reloads.clone());
-        registry.register(
-            "key_findings",
-            "Key files with something wrong or odd about them",
-            metrics.key_findings.clone(),
-        );
-        registry.register("paused_queues", "Queues that are paused", metrics.paused_queues.clone());
-        registry.register("remembered_messages", "Messages in the replay memory", metrics.remembered.clone());
-        registry.register("ready", "Whether the gateway is ready", metrics.ready.clone());
+        metrics.register(&mut registry);
         metrics.begin_at_zero();
         Arc::new(Self { registry: Mutex::new(registry), ..metrics })
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        fn add(registry: &mut Registry, name: &str, help: &str, series: &(impl Metric + Clone)) {
+            registry.register(name, help, series.clone());
+        }
+        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        add(registry, "messages", "Messages that came to an end, by result and reason", &self.messages);
+        add(registry, "redeliveries", "Messages that the source had handed over before", &self.redeliveries);
+        let help = "Publishes that were not confirmed: returned, nacked, unavailable, unknown or refused";
+        add(registry, "publish_failures", help, &self.publish_failures);
+        let help = "Acknowledgements that the source did not hear: it hands the message over again";
+        add(registry, "acknowledgements_lost", help, &self.acknowledgements_lost);
+        add(registry, "in_flight", "Messages under way", &self.in_flight);
+        let help = "Time from a thread taking a message to its verdict: parse, verify, open; or seal";
+        registry.register_with_unit("judge", help, Unit::Seconds, self.judge_seconds.clone());
+        let help = "Time from a publish to its confirmation";
+        registry.register_with_unit("confirm", help, Unit::Seconds, self.confirm_seconds.clone());
+        let help =
+            "Messages that were opened with a private key, successfully or not; forged and replayed ones are not";
+        add(registry, "private_key_operations", help, &self.private_key_operations);
+        add(registry, "reconnects", "Connections that were made again", &self.reconnects);
+        add(registry, "connected", "Whether a side can be reached", &self.connected);
+        add(registry, "key_reloads", "Changes of the mounted keys", &self.key_reloads);
+        add(registry, "key_findings", "Key files with something wrong or odd about them", &self.key_findings);
+        add(registry, "paused_queues", "Queues that are paused", &self.paused_queues);
+        add(registry, "remembered_messages", "Messages in the replay memory", &self.remembered);
+        add(registry, "ready", "Whether the gateway is ready", &self.ready);
     }
 
     /// A counter that appears with its first event has no rate then: alerts would miss the one event they are for.

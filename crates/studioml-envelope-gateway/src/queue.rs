@@ -153,9 +153,9 @@ pub trait Claim: Send + Sync {
     /// Hands the message back to the source, which offers it again.
     async fn release(&self);
 
-    /// Puts the message, as it came, into the bounded reject queue. `true` once it is confirmed there; the source has not
-    /// heard of it then.
-    async fn reject(&self, reason: &Reason) -> bool;
+    /// Puts the message, as it came, into the bounded reject queue, and waits until that has confirmed or refused it. The
+    /// source has not heard of it then.
+    async fn reject(&self, reason: &Reason) -> Published;
 }
 
 /// What is published.
@@ -210,3 +210,5 @@ pub trait Sink: Send + Sync {
 
 /// A problem with a destination that only configuration can change.
 pub(crate) const REFUSED: Published = Published::Misconfigured(PauseReason::DestinationRefuses);
+/// A problem with a reject queue that only configuration can change.
+pub(crate) const REJECT_REFUSED: Published = Published::Misconfigured(PauseReason::RejectQueueRefuses);

@@ -275,7 +275,7 @@ impl Driver {
     fn count(&mut self, event: &Event) {
         match event {
             Event::Published(_, outcome) => self.metrics.published(outcome),
-            Event::Rejected(id, true) => {
+            Event::Rejected(id, Published::Confirmed) => {
                 if let Some(reason) = self.held.get(id).and_then(|held| held.reject_reason.as_ref()) {
                     self.metrics.ended(Outcome::Rejected(reason.code));
                     if let Some(unsaid) = self.reject_lines.next() {
@@ -371,8 +371,8 @@ impl Driver {
         held.reject_reason = Some(reason.clone());
         let delivery = Arc::clone(&held.delivery);
         self.begin(async move {
-            let confirmed = timeout(LONGEST_STEP, delivery.claim.reject(&reason)).await;
-            Event::Rejected(id, confirmed.unwrap_or(false))
+            let outcome = timeout(LONGEST_STEP, delivery.claim.reject(&reason)).await;
+            Event::Rejected(id, outcome.unwrap_or(Published::Unknown))
         });
     }
 

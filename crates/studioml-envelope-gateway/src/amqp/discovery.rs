@@ -90,15 +90,22 @@ impl Discovery {
 }
 
 /// The system's authorities, and those of a file.
-fn root_certs(authorities: Option<&str>) -> io::Result<RootCerts> {
+fn root_certs(authorities_text: Option<&str>) -> io::Result<RootCerts> {
     let mut certificates: Vec<Certificate<'static>> =
         load_native_certs().certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
-    if let Some(authorities) = authorities {
-        for item in parse_pem(authorities.as_bytes()) {
-            if let PemItem::Certificate(certificate) = item.map_err(io::Error::other)? {
-                certificates.push(certificate);
-            }
-        }
+    if let Some(text) = authorities_text {
+        certificates.extend(authorities(text)?);
     }
     Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// The certificates in a PEM text.
+pub(super) fn authorities(text: &str) -> io::Result<Vec<Certificate<'static>>> {
+    let mut certificates = Vec::new();
+    for item in parse_pem(text.as_bytes()) {
+        if let PemItem::Certificate(certificate) = item.map_err(io::Error::other)? {
+            certificates.push(certificate);
+        }
+    }
+    Ok(certificates)
 }

@@ -11,10 +11,10 @@ use lapin::types::{AMQPValue, FieldTable, LongString};
 use tokio::time::timeout;
 
 use super::sink::seconds;
-use super::{Broker, declare_passively};
+use super::{ACCESS_REFUSED, Broker, code_of, declare_passively};
 use crate::config::RejectsConfig;
 use crate::decision::{Published, Reason};
-use crate::queue::QueueName;
+use crate::queue::{QueueName, REJECT_REFUSED};
 
 pub(super) struct Queue {
     bounds: RejectsConfig,
@@ -27,7 +27,7 @@ impl Queue {
         Self { bounds: bounds.clone(), declared: AtomicBool::new(false) }
     }
 
-    /// Publishes a message as it came, with what it came with and the reason. Whether the broker has confirmed it.
+    /// Publishes a message as it came, with what it came with and the reason, and waits for the broker's word on it.
     pub(super) async fn publish(
         &self,
         broker: &Broker,
@@ -35,22 +35,31 @@ impl Queue {
         body: &[u8],
         properties: &BasicProperties,
         reason: &Reason,
-    ) -> bool {
-        if !self.declared.load(Ordering::Acquire) && !self.declare(broker).await {
-            return false;
+    ) -> Published {
+        if !self.declared.load(Ordering::Acquire)
+            && let Err(outcome) = self.declare(broker).await
+        {
+            return outcome;
         }
         let properties = with_reason(properties, queue, reason);
         let outcome = broker.0.publisher.publish(&self.bounds.queue, body, properties).await;
-        if outcome == Published::Returned {
-            self.declared.store(false, Ordering::Release);
+        match outcome {
+            Published::Returned => self.declared.store(false, Ordering::Release),
+            Published::Misconfigured(_) => {
+                tracing::warn!(queue = self.bounds.queue, "the reject queue is there, and it may not be written to");
+                return REJECT_REFUSED;
+            }
+            _ => {}
         }
-        outcome == Published::Confirmed
+        outcome
     }
 
-    async fn declare(&self, broker: &Broker) -> bool {
-        let Ok(live) = broker.0.publisher.live() else { return false };
+    /// # Errors
+    /// How a publish would end now.
+    async fn declare(&self, broker: &Broker) -> Result<(), Published> {
+        let live = broker.0.publisher.live().map_err(|_| Published::Unavailable)?;
         if live.is_blocked() {
-            return false;
+            return Err(Published::Unavailable);
         }
         let name = self.bounds.queue.as_str();
         let declared = timeout(broker.0.timeout, async {
@@ -63,19 +72,20 @@ impl Queue {
             }
             Ok::<(), lapin::Error>(())
         });
-        let is_there = match declared.await {
-            Ok(Ok(())) => true,
+        match declared.await {
+            Ok(Ok(())) => {
+                self.declared.store(true, Ordering::Release);
+                Ok(())
+            }
             Ok(Err(error)) => {
                 tracing::warn!(queue = name, %error, "the reject queue cannot be made");
-                false
+                Err(if code_of(&error) == Some(ACCESS_REFUSED) { REJECT_REFUSED } else { Published::Unavailable })
             }
             Err(_) => {
                 live.give_up();
-                false
+                Err(Published::Unavailable)
             }
-        };
-        self.declared.store(is_there, Ordering::Release);
-        is_there
+        }
     }
 
     fn arguments(&self) -> FieldTable {

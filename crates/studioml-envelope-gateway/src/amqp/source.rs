@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{ACCESS_REFUSED, Broker, NOT_FOUND, code_of, unavailable};
-use crate::decision::Reason;
+use crate::decision::{Published, Reason};
 use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
 
 #[async_trait]
@@ -145,7 +145,7 @@ impl Claim for MessageClaim {
         self.0.hand_back(self.0.broker.0.timeout).await;
     }
 
-    async fn reject(&self, reason: &Reason) -> bool {
+    async fn reject(&self, reason: &Reason) -> Published {
         let Held { broker, queue, body, properties, .. } = self.0.as_ref();
         broker.0.rejects.publish(broker, queue, body, properties, reason).await
     }

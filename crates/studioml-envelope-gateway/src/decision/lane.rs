@@ -184,7 +184,7 @@ impl Lane {
             Event::Delivered(id, redelivered) => self.delivered(id, redelivered, &mut actions),
             Event::Processed(id, verdict) => self.processed(now, id, verdict, memory, &mut actions),
             Event::Published(id, outcome) => self.published(now, id, outcome, memory, &mut actions),
-            Event::Rejected(id, confirmed) => self.rejected(now, id, confirmed, &mut actions),
+            Event::Rejected(id, outcome) => self.rejected(now, id, outcome, memory, &mut actions),
             Event::Acknowledged(id, taken) => self.acknowledged(id, taken, &mut actions),
             Event::SourceLost => self.source_lost(memory, &mut actions),
             Event::SinkRestored => self.sink_restored(),
@@ -295,18 +295,32 @@ impl Lane {
         }
     }
 
-    fn rejected(&mut self, now: Time, id: DeliveryId, confirmed: bool, actions: &mut Vec<Action>) {
+    fn rejected(
+        &mut self,
+        now: Time,
+        id: DeliveryId,
+        outcome: Published,
+        memory: &mut Memory,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let State::Rejecting(reason) = &entry.state else { return };
         let reason = reason.clone();
         if !entry.live {
             self.entries.remove(&id);
             actions.push(Action::Done(id));
-        } else if confirmed {
-            entry.state = State::Acknowledging;
-            actions.push(Action::Acknowledge(id));
-        } else {
-            self.wait(now, id, Step::Reject(reason));
+            return;
+        }
+        match outcome {
+            Published::Confirmed => {
+                entry.state = State::Acknowledging;
+                actions.push(Action::Acknowledge(id));
+            }
+            Published::Misconfigured(reason) => {
+                self.hand_back(id, memory, actions);
+                self.pause(now, reason, actions);
+            }
+            _ => self.wait(now, id, Step::Reject(reason)),
         }
     }
 

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::{Directory, blocking, rename_beside};
-use crate::decision::{Reason, ReasonCode};
-use crate::queue::{Claim, QueueName};
+use crate::decision::{Published, Reason, ReasonCode};
+use crate::queue::{Claim, QueueName, REJECT_REFUSED};
 
 pub(super) struct FileClaim(Arc<Held>);
 
@@ -120,11 +120,20 @@ impl Claim for FileClaim {
         let _ = blocking(move || claim.put_back_and_tell()).await;
     }
 
-    async fn reject(&self, reason: &Reason) -> bool {
+    async fn reject(&self, reason: &Reason) -> Published {
         let rejected = (Arc::clone(&self.0), reason.clone());
         let taken = self.0.directory.0.rejected.submit(rejected, reject_all).await;
-        let taken = taken.unwrap_or_else(|| Err(io::Error::other("the gateway ends")));
-        taken.inspect_err(|error| tracing::warn!(%error, "the reject queue does not take it")).is_ok()
+        match taken {
+            Some(Ok(())) => Published::Confirmed,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the reject queue does not take it");
+                match error.kind() {
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => REJECT_REFUSED,
+                    _ => Published::Unavailable,
+                }
+            }
+            None => Published::Unknown,
+        }
     }
 }
 

@@ -219,7 +219,7 @@ fn rejects_of_one_name_are_kept_apart_and_a_stray_reason_takes_no_place() {
     for body in ["one", "two"] {
         fs::write(root.path().join("rmq_q/m"), body).unwrap();
         let claimed = claim_all(&directory, &queue);
-        assert!(runtime.block_on(claimed[0].claim.reject(&reason)));
+        assert_eq!(runtime.block_on(claimed[0].claim.reject(&reason)), Published::Confirmed);
         assert!(runtime.block_on(claimed[0].claim.acknowledge()));
     }
     let rejected = root.path().join(".gateway/rejected");
@@ -240,7 +240,7 @@ fn rejects_are_bounded_in_bytes_and_age_too() {
     for number in 0..5 {
         fs::write(root.path().join(format!("rmq_q/m-{number}")), [0; 100]).unwrap();
         let claimed = claim_all(&directory, &queue);
-        assert!(runtime.block_on(claimed[0].claim.reject(&reason)));
+        assert_eq!(runtime.block_on(claimed[0].claim.reject(&reason)), Published::Confirmed);
     }
     let rejected = root.path().join(".gateway/rejected");
     assert_eq!(names(&rejected), ["m-3", "m-3.reason.json", "m-4", "m-4.reason.json"]);

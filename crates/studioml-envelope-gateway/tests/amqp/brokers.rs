@@ -59,6 +59,11 @@ impl World {
         &NODES
     }
 
+    /// The outer broker, to be asked and told things; others use it too.
+    pub fn outer_node(&self) -> &'static Node {
+        &NODES[0]
+    }
+
     /// Writes the configuration file.
     pub fn configure(&self, tables: &str) -> PathBuf {
         let side = |name: &str, vhost: &Vhost| {

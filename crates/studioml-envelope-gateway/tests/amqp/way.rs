@@ -229,3 +229,51 @@ fn a_message_that_was_published_before_is_not_published_again() {
     wait::until("the duplicates", || (duplicates() == 4.0).then_some(()));
     assert_eq!(inner.count("rmq_one"), Some(1));
 }
+
+#[test]
+fn a_reject_queue_that_the_gateway_may_not_use_pauses_its_queue_and_loses_nothing() {
+    const REJECTED: &str = "studioml-gateway-rejected";
+    let mut world = World::new();
+    let outer = world.outer.client();
+    let user = format!("gateway-of-{}", world.outer.name);
+    let node = world.outer_node();
+    let allow = |rights: &str| {
+        let path = format!("permissions/{}/{user}", world.outer.name);
+        wait::until("the rights", || node.management("PUT", &path, Some(rights)));
+    };
+    let account = r#"{"password":"secret","tags":"management"}"#;
+    wait::until("the user", || node.management("PUT", &format!("users/{user}"), Some(account)));
+    allow(r#"{"configure":"","write":"","read":".*"}"#);
+    world.outer.url = world.outer.url.replace("guest:guest", &format!("{user}:secret"));
+    world.configure("");
+
+    outer.declare("rmq_q", true);
+    outer.declare("rmq_other", true);
+    let persistent = || client_properties().with_delivery_mode(2);
+    assert!(outer.publish("rmq_q", b"no envelope", persistent()));
+    let gateway = world.start();
+    let is_paused = || {
+        let (status, text) = gateway.get("/readyz");
+        (status == 503 && text.contains("queue rmq_q is paused: reject-queue-refuses")).then_some(())
+    };
+    wait::until("a pause for want of the right to make the reject queue", is_paused);
+    assert_eq!(outer.count(REJECTED), None);
+    outer.declare_unbound(REJECTED, true);
+    wait::until("a try with a reject queue that is there", || {
+        gateway.log().contains("it may not be written to").then_some(())
+    });
+    wait::until("a pause for want of the right to write to it", is_paused);
+    // others go on
+    assert!(outer.publish("rmq_other", &world.experimenter.seal(&request(7, 100)), persistent()));
+    assert_eq!(number_of(&world.inner.client().wait_for("rmq_other").body), 7);
+    assert_eq!(outer.count(REJECTED), Some(0));
+
+    allow(r#"{"configure":"","write":".*","read":".*"}"#);
+    assert!(outer.publish("rmq_q", &world.experimenter.seal(&request(8, 100)), persistent()));
+    let rejected = outer.wait_for(REJECTED);
+    assert_eq!(rejected.body, b"no envelope");
+    assert_eq!(rejected.header("x-studioml-reason").as_deref(), Some("malformed"));
+    assert_eq!(number_of(&world.inner.client().wait_for("rmq_q").body), 8);
+    gateway.wait_until_ready();
+    node.management("DELETE", &format!("users/{user}"), None);
+}

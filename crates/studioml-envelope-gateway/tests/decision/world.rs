@@ -337,11 +337,12 @@ impl World {
         told
     }
 
-    fn reject(&mut self, route: usize, message: Message, code: ReasonCode) -> bool {
-        let (arrives, told) = match self.random.u32(..10) {
-            0 if self.faults => (false, false),
-            1 if self.faults => (true, false),
-            _ => (true, true),
+    fn reject(&mut self, route: usize, message: Message, code: ReasonCode) -> Published {
+        let (arrives, told) = match self.random.u32(..20) {
+            0 if self.faults => (false, Published::Unavailable),
+            1 if self.faults => (false, Published::Misconfigured(PauseReason::RejectQueueRefuses)),
+            2 if self.faults => (true, Published::Unknown),
+            _ => (true, Published::Confirmed),
         };
         if arrives {
             self.routes[route].rejected.push((message, code));
