@@ -370,3 +370,25 @@ fn ed25519_keys(vectors: &Vectors, provider: &Provider, results: &mut Vec<(Strin
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops where something is not as expected")]
+mod tests {
+    use super::*;
+
+    /// Who compares two providers compares nothing if the inputs are gone: they are as many, and what is said of each is
+    /// what it was when somebody last looked. Whoever changes an input on purpose changes its line here.
+    #[test]
+    fn the_inputs_are_those_that_were_looked_at() {
+        let vectors = Vectors::bundled().unwrap();
+        let provider = studioml_envelope::provider::default();
+        let digest = |said: Vec<(String, String)>| {
+            let lines: String = said.iter().map(|(input, result)| format!("{input}: {result}\n")).collect();
+            let [a, b, c, d, ..] = provider.digest.sha256(lines.as_bytes());
+            (said.len(), hex::encode([a, b, c, d]))
+        };
+        let said = [payloads, signatures, rsa_keys, curve_keys].map(|say| digest(say(&vectors, &provider).unwrap()));
+        let expected = [(1017, "b083a566"), (4160, "7b6a1bbd"), (217, "17a6055b"), (159, "7022e1f7")];
+        assert_eq!(said, expected.map(|(inputs, digest)| (inputs, digest.to_owned())));
+    }
+}

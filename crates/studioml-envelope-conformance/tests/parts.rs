@@ -95,4 +95,8 @@ fn every_part_passes_every_suite_and_every_gap_is_declared() {
     });
     writeln!(std::io::stdout(), "\n{report}").unwrap();
     assert!(report.is_success(), "see the table above");
+    for bits in [2048, 3072, 4096] {
+        let name = format!("wycheproof rsa_oaep_{bits}_sha256_mgf1sha256");
+        assert!(report.suites.iter().any(|suite| suite.suite == name), "{name} was not run");
+    }
 }

@@ -154,13 +154,16 @@ fn queue_keys_that_would_not_load_are_refused() {
     };
     for (prefix, reason) in [
         ("rmq", "it has fewer than 4 characters"),
+        (&"a".repeat(254), "it has more than 253 characters"),
         ("rmq_ä_", "Kubernetes takes letters, digits, '-', '_' and '.'"),
         ("rmq_a/b", "Kubernetes takes letters, digits, '-', '_' and '.'"),
         ("..data", "files of this name are skipped"),
         ("info", "files of this name are skipped"),
     ] {
-        assert_eq!(refused(&[(prefix, &signer)]), format!("{prefix:?} cannot be a queue-name prefix here: {reason}"));
+        let shown: String = prefix.chars().take(64).collect();
+        assert_eq!(refused(&[(prefix, &signer)]), format!("{shown:?} cannot be a queue-name prefix here: {reason}"));
     }
+    assert!(queue_secret(QueueKeys::Signing, [("a".repeat(253).as_str(), signer.as_slice())], None).is_ok());
     assert_eq!(refused(&[]), "no keys");
     assert_eq!(refused(&[("rmq_a_", &signer), ("rmq_a_", &signer)]), "\"rmq_a_\" is given more than once");
     assert_eq!(refused(&[("rmq_a_", &rsa)]), "rmq_a_: a key of kind RSA where Ed25519 or P-256 is needed");
