@@ -15,20 +15,13 @@ use studioml_envelope::{Provider, provider};
 use studioml_envelope_benches::{
     channel::{BareHandshake, Keys, Mode, Serving, establish, one_thread},
     peer::Peer,
+    turns::{Contender, take_turns},
 };
 
 /// Handshakes in a turn; a number that the clients of [`AT_ONCE`] share without a rest.
 const TURN: u64 = 48;
 /// Clients that connect at once, where they are not one after another.
 const AT_ONCE: u64 = 8;
-
-/// What has its turn: a name, and what does so many handshakes and says how long they took.
-struct Contender<'a> {
-    name: String,
-    turn: Box<dyn FnMut() -> Duration + 'a>,
-    /// Microseconds of a handshake, round by round.
-    measured: Vec<f64>,
-}
 
 fn main() {
     let rounds: usize = std::env::args().nth(1).map_or(200, |rounds| rounds.parse().unwrap());
@@ -50,54 +43,30 @@ fn measure(provider: &Provider, mode: Mode, rounds: usize) {
     let server = runtime.block_on(async { Serving::start(&keys, provider, mode) });
 
     let (bare, in_memory) = (|| bare.run(), || drop(establish(keys.handshakes(provider, mode))));
-    let mut contenders = vec![contender("bare calls", || timed(bare)), contender("in memory", || timed(in_memory))];
+    let mut contenders =
+        vec![Contender::new("bare calls", || timed(bare)), Contender::new("in memory", || timed(in_memory))];
     for (name, at_once) in [("one after another".to_owned(), 1), (format!("{AT_ONCE} at once"), AT_ONCE)] {
         let (runtime, server, connector) = (&runtime, &server, &connector);
         let turn = move || runtime.block_on(server.shake_hands(connector, TURN, at_once));
-        contenders.push(contender(&format!("over TCP, {name}"), turn));
+        contenders.push(Contender::new(format!("over TCP, {name}"), turn));
         if mode == Mode::Seed
             && let Some(mut python) = Peer::seed_handshakes(at_once)
         {
-            contenders.push(contender(&format!("{}, {name}", python.name().to_owned()), move || python.run(TURN)));
+            contenders.push(Contender::new(format!("{}, {name}", python.name().to_owned()), move || python.run(TURN)));
         }
     }
-    // the first round fills caches
-    for round in 0..=rounds {
-        for contender in &mut contenders {
-            let took = (contender.turn)().as_secs_f64() * 1e6 / TURN as f64;
-            if round > 0 {
-                contender.measured.push(took);
-            }
-        }
-    }
-    let references: Vec<&Contender<'_>> = contenders
-        .iter()
-        .filter(|contender| contender.name == "bare calls" || contender.name.contains("Python"))
-        .collect();
+    take_turns(&mut contenders, rounds);
+    let is_reference = |name: &str| name == "bare calls" || name.contains("Python");
     for contender in &contenders {
-        let [_, median, _] = quartiles(contender.measured.clone());
-        let ratios: Vec<String> = references.iter().map(|reference| rate_by(contender, reference)).collect();
-        println!("| {} | {} | {median:.0} | {} |", mode.name(), contender.name, ratios.join(" | "));
+        let references = contenders.iter().filter(|reference| is_reference(&reference.name));
+        let ratios: Vec<String> = references.map(|reference| contender.rate_by(reference)).collect();
+        let each = contender.median() * 1e6 / TURN as f64;
+        println!("| {} | {} | {each:.0} | {} |", mode.name(), contender.name, ratios.join(" | "));
     }
-}
-
-fn contender<'a>(name: &str, turn: impl FnMut() -> Duration + 'a) -> Contender<'a> {
-    Contender { name: name.to_owned(), turn: Box::new(turn), measured: Vec::new() }
 }
 
 fn timed(handshake: impl Fn()) -> Duration {
     let began = Instant::now();
     (0..TURN).for_each(|_| handshake());
     began.elapsed()
-}
-
-fn rate_by(contender: &Contender<'_>, reference: &Contender<'_>) -> String {
-    let rounds = reference.measured.iter().zip(&contender.measured);
-    let [low, median, high] = quartiles(rounds.map(|(reference, mine)| reference / mine).collect());
-    format!("{median:.3} ({low:.3} to {high:.3})")
-}
-
-fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| *values.get(values.len() * quarter / 4).unwrap())
 }

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use studioml_envelope::{Message, Opener, Payload, Provider, Sealer, Signer, Verifier, provider};
-use studioml_envelope_benches::{MAX_PLAINTEXT, MESSAGE_SIZES, ed25519, floor::Floor, request, rsa_4096};
+use studioml_envelope_benches::{
+    MAX_PLAINTEXT, MESSAGE_SIZES, ed25519, floor::Floor, request, rsa_4096, turns::quartiles,
+};
 
 /// One side of a pair: puts its input back, then does the work once and says how long that took.
 type Side<'a> = Box<dyn FnMut() -> Duration + 'a>;
@@ -72,10 +74,6 @@ fn compare(mut mine: Side<'_>, mut floor: Side<'_>, pairs: usize) -> String {
             measured.push((mine.as_secs_f64(), floor.as_secs_f64()));
         }
     }
-    let quartiles = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        [1, 2, 3].map(|quarter| *values.get(values.len() * quarter / 4).unwrap())
-    };
     let [_, mine, _] = quartiles(measured.iter().map(|pair| pair.0).collect());
     let [_, floor, _] = quartiles(measured.iter().map(|pair| pair.1).collect());
     let [low, ratio, high] = quartiles(measured.iter().map(|pair| pair.0 / pair.1).collect());

@@ -1,5 +1,5 @@
 //! A whole message by bare library calls: what sealing and opening would cost if there were nothing to do but to call the
-//! primitives one after another on buffers that are there already.
+//! primitives one after another, into one new buffer to seal and in buffers that are there already to open.
 //!
 //! No structure is checked, no limit is enforced, nothing is wiped, and decoding goes into a second buffer: a program could
 //! not be written this way. It is what the project's own overhead is measured against.
@@ -23,8 +23,7 @@ pub struct Floor {
     scratch: [u8; 512],
     /// `nonce || tag || text`.
     boxed: Vec<u8>,
-    /// A payload string.
-    payload: Vec<u8>,
+    payload_len: usize,
 }
 
 impl Floor {
@@ -43,12 +42,13 @@ impl Floor {
             wrapped: [0; 512],
             scratch: [0; 512],
             boxed: vec![7; HEADER + size],
-            payload: vec![0; payload_len],
+            payload_len,
         }
     }
 
-    /// Draws, encrypts the text that stands in the box's buffer, wraps, encodes. Gives the payload string.
-    pub fn seal(&mut self) -> &[u8] {
+    /// Draws, encrypts the text that stands in the box's buffer, wraps, encodes. Gives the payload string, which is the one
+    /// allocation that sealing cannot do without: from some size on the system's new pages cost as much as encoding into them.
+    pub fn seal(&mut self) -> Vec<u8> {
         let (mut session_key, mut nonce): ([u8; 32], Nonce) = ([0; 32], [0; 24]);
         (self.random)(&mut session_key);
         (self.random)(&mut nonce);
@@ -58,12 +58,12 @@ impl Floor {
         nonce_out.copy_from_slice(&nonce);
         tag_out.copy_from_slice(&tag);
         (self.wrap)(&session_key, &mut self.wrapped);
-        let (key_field, box_field) = self.payload.split_at_mut(BASE64_OF_512);
-        BASE64.encode_slice(self.wrapped, key_field).unwrap();
-        let (comma, box_field) = box_field.split_first_mut().unwrap();
-        *comma = b',';
-        BASE64.encode_slice(&self.boxed, box_field).unwrap();
-        &self.payload
+        // `encode_slice` would want the new memory zeroed first
+        let mut payload = Vec::with_capacity(self.payload_len);
+        base64_simd::STANDARD.encode_append(self.wrapped, &mut payload);
+        payload.push(b',');
+        base64_simd::STANDARD.encode_append(&self.boxed, &mut payload);
+        payload
     }
 
     /// Decodes, unwraps, checks and decrypts. Gives the plaintext.
@@ -94,10 +94,10 @@ impl Floor {
     }
 
     /// [`seal`](Self::seal), then [`sign`](Self::sign).
-    pub fn seal_and_sign(&mut self) -> (&[u8], String) {
-        self.seal();
-        let signature = self.sign(&self.payload);
-        (&self.payload, signature)
+    pub fn seal_and_sign(&mut self) -> (Vec<u8>, String) {
+        let payload = self.seal();
+        let signature = self.sign(&payload);
+        (payload, signature)
     }
 }
 
@@ -121,8 +121,7 @@ mod tests {
             let mut floor = Floor::of(provider, plaintext.len());
 
             floor.boxed[super::HEADER..].copy_from_slice(&plaintext);
-            let (payload, signature) = floor.seal_and_sign();
-            let mut payload = payload.to_vec();
+            let (mut payload, signature) = floor.seal_and_sign();
             let payload = Payload::parse(&mut payload, MAX_PLAINTEXT).unwrap();
             let opened = opener.open(verifier.verify_payload(payload, &signature).unwrap()).unwrap();
             assert_eq!(opened.plaintext(), plaintext, "{}", provider.name);

@@ -15,6 +15,7 @@ pub mod bare;
 pub mod channel;
 pub mod floor;
 pub mod peer;
+pub mod turns;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -33,25 +33,10 @@ pub fn bench_seed_handshakes(group: &mut BenchmarkGroup<'_, WallTime>, operation
 
 /// Measures the deployed programs on messages of `size` bytes. One that is not there is named on stderr and left out.
 pub fn bench_deployed(group: &mut BenchmarkGroup<'_, WallTime>, operation: &str, size: usize) {
-    let python = std::env::var_os(PYTHON).map(|python| {
-        let mut command = Command::new(python);
-        command.arg(PYTHON_CLIENT);
-        command
-    });
-    // Python writes no fingerprint and Go no envelope: what a program does not do is not measured
-    let go_runner = std::env::var_os(GO_RUNNER).filter(|_| operation != "envelope-seal+sign").map(Command::new);
-    let files = Files::write(size);
-    for (variable, command) in [(PYTHON, python), (GO_RUNNER, go_runner)] {
-        match command {
-            Some(mut command) => {
-                command.arg(operation).args(["key", "plaintext", "message"].map(|name| files.0.path().join(name)));
-                let mut peer = Peer::start(command);
-                group.bench_function(BenchmarkId::new(&peer.name, size), |bench| {
-                    bench.iter_custom(|iterations| peer.run(iterations));
-                });
-            }
-            None => eprintln!("{operation}: {variable} names no program, its peer is not measured"),
-        }
+    for mut peer in Peer::deployed(operation, size) {
+        group.bench_function(BenchmarkId::new(peer.name.clone(), size), |bench| {
+            bench.iter_custom(|iterations| peer.run(iterations));
+        });
     }
 }
 
@@ -89,6 +74,32 @@ impl Peer {
         let mut command = Command::new(std::env::var_os(PYTHON)?);
         command.args([SEED_PEER, "handshakes", "--clients", &clients.to_string()]);
         Some(Self::start(command))
+    }
+
+    /// The Python client and the Go runner, at an operation on a message of `size` bytes. One that is not there is named on
+    /// stderr and left out.
+    ///
+    /// # Panics
+    /// If one is there and does not run.
+    #[must_use]
+    pub fn deployed(operation: &str, size: usize) -> Vec<Self> {
+        let python = std::env::var_os(PYTHON).map(|python| {
+            let mut command = Command::new(python);
+            command.arg(PYTHON_CLIENT);
+            command
+        });
+        // Python writes no fingerprint and Go no envelope: what a program does not do is not measured
+        let go_runner = std::env::var_os(GO_RUNNER).filter(|_| operation != "envelope-seal+sign").map(Command::new);
+        let files = Files::write(size);
+        let start = |(variable, command): (&str, Option<Command>)| {
+            let Some(mut command) = command else {
+                eprintln!("{operation}: {variable} names no program, its peer is not measured");
+                return None;
+            };
+            command.arg(operation).args(["key", "plaintext", "message"].map(|name| files.0.path().join(name)));
+            Some(Self::start(command))
+        };
+        [(PYTHON, python), (GO_RUNNER, go_runner)].into_iter().filter_map(start).collect()
     }
 
     /// What it says it is, with its versions.

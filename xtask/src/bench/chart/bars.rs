@@ -8,6 +8,8 @@ use super::{Palette, WIDTH, implementations, rate, room_for};
 
 const RIGHT: f64 = 206.0;
 const TOP: f64 = 30.0;
+/// From one floor's label to the next one's.
+const LABEL: f64 = 14.0;
 const BOTTOM: f64 = 26.0;
 const ROW: f64 = 22.0;
 const BAR: f64 = 14.0;
@@ -16,31 +18,34 @@ const LONGEST_NAME: usize = 29;
 /// The chart of one operation at one size.
 pub fn bars(operation: &Operation<'_>, cell: &Cell<'_>, palette: &Palette) -> String {
     let left = room_for(implementations(operation).into_iter());
-    let bottom = TOP + ROW * cell.rows.len() as f64;
+    let shared_floors: Vec<_> = cell.shared_floors().collect();
+    // the first label stands beside the heading, each other on a line of its own
+    let top = TOP + LABEL * shared_floors.len().saturating_sub(1) as f64;
+    let bottom = top + ROW * cell.rows.len() as f64;
     let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM);
     let longest = cell.rows.iter().chain(&cell.floors).map(|row| row.median_ns).fold(0.0, f64::max);
     let scale = Scale::from_zero(longest, left, WIDTH - RIGHT);
 
     let size = cell.size.map_or_else(String::new, units::size);
     canvas.text(left, 14.0, Anchor::Start, "heading", &size);
-    axis(&mut canvas, &scale, bottom);
-    for (row, top) in cell.rows.iter().zip((0_u32..).map(|index| TOP + ROW * f64::from(index))) {
+    axis(&mut canvas, &scale, top, bottom);
+    for (row, top) in cell.rows.iter().zip((0_u32..).map(|index| top + ROW * f64::from(index))) {
         bar(&mut canvas, cell, row, top, &scale, palette);
     }
-    for floor in cell.shared_floors() {
+    for (floor, label_at) in shared_floors.iter().zip((0_u32..).map(|index| 14.0 + LABEL * f64::from(index))) {
         let x = scale.at(floor.median_ns);
-        canvas.line((x, TOP - 4.0), (x, bottom), "floor shared");
+        canvas.line((x, label_at + 3.0), (x, bottom), "floor shared");
         let (anchor, x) = if x > WIDTH / 2.0 { (Anchor::End, x - 4.0) } else { (Anchor::Start, x + 4.0) };
         let label = format!("floor: {} {}", floor.floor_of().unwrap_or_default(), units::time(floor.median_ns));
-        canvas.text(x.max(left + 70.0), 14.0, anchor, "note", &label);
+        canvas.text(x.max(left + 70.0), label_at, anchor, "note", &label);
     }
     canvas.finish(&format!("time per call of {} {size}, by implementation", operation.name))
 }
 
-fn axis(canvas: &mut Canvas, scale: &Scale, bottom: f64) {
+fn axis(canvas: &mut Canvas, scale: &Scale, top: f64, bottom: f64) {
     for mark in scale.marks(4.0) {
         let x = scale.at(mark);
-        canvas.line((x, TOP - 2.0), (x, bottom), "grid");
+        canvas.line((x, top - 2.0), (x, bottom), "grid");
         let label = if mark == 0.0 { "0".to_owned() } else { units::round(&units::time(mark)) };
         canvas.text(x, bottom + 15.0, Anchor::Middle, "mark", &label);
     }
