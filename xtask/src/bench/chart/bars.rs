@@ -18,8 +18,10 @@ const LONGEST_NAME: usize = 29;
 /// The chart of one operation at one size.
 pub fn bars(operation: &Operation<'_>, cell: &Cell<'_>, palette: &Palette) -> String {
     let left = room_for(implementations(operation).into_iter());
-    let shared_floors: Vec<_> = cell.shared_floors().collect();
-    // the first label stands beside the heading, each other on a line of its own
+    let mut shared_floors: Vec<_> = cell.shared_floors().collect();
+    // the first label stands beside the heading, each other on a line of its own; the slowest first, so that no line crosses
+    // the label of one that is farther right
+    shared_floors.sort_by(|one, other| other.median_ns.total_cmp(&one.median_ns));
     let top = TOP + LABEL * shared_floors.len().saturating_sub(1) as f64;
     let bottom = top + ROW * cell.rows.len() as f64;
     let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM);
