@@ -38,8 +38,7 @@ impl Settings {
     /// `signed_path` is a name in a folder of our own, in the same file system.
     pub(super) fn new(stale_after: Duration, signed_path: PathBuf) -> io::Result<Self> {
         let (pid, hostname) = (std::process::id(), rustix::system::uname().nodename().to_string_lossy().into_owned());
-        let mut signed = File::create_new(&signed_path)?;
-        signed.lock()?;
+        let mut signed = create_locked(&signed_path)?;
         signed.write_all(format!("{pid}\n{hostname}\n").as_bytes())?;
         Ok(Self { pid, hostname, stale_after, signed, signed_path, held: Mutex::default() })
     }
@@ -143,6 +142,17 @@ impl Drop for Lock<'_> {
 impl Drop for Settings {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.signed_path); // the next start would
+    }
+}
+
+/// A new file, locked. Whoever cleans up may find it before it is, and removes it, holding the lock: then it is made again.
+fn create_locked(path: &Path) -> io::Result<File> {
+    loop {
+        let file = File::create_new(path)?;
+        file.lock()?;
+        if file.metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
     }
 }
 

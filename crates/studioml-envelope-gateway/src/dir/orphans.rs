@@ -78,17 +78,26 @@ fn entries(folder: &Path) -> Vec<(std::ffi::OsString, bool)> {
 /// Removes what stands in the temporary folder and is not used: neither locked itself nor its gateway's.
 fn remove_unless_used(folder: &Path, name: &OsStr) {
     let path = folder.join(name);
-    let is_unlocked = |path: &Path| File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    // held until the file is removed: a gateway that begins, and comes to lock it meanwhile, finds it gone and makes another
+    let Ok(_lock) = lock_at_once(&path) else { return };
     let of_gateway = name.to_str().and_then(|name| name.rsplit_once('-')).map(|(gateway, _)| gateway);
-    // a gateway that is no more has left its own lock unlocked, or somebody has removed it since
     let is_left = of_gateway.is_none_or(|gateway| {
-        let lock = folder.join(format!("{gateway}-lock"));
-        !lock.exists() || is_unlocked(&lock)
+        let its_lock = folder.join(format!("{gateway}-lock"));
+        // a gateway that is no more has left its own lock unlocked, or somebody has removed it since
+        its_lock == path || !its_lock.exists() || lock_at_once(&its_lock).is_ok()
     });
-    let unused = is_left && is_unlocked(&path);
-    if unused && fs::symlink_metadata(&path).is_ok_and(|data| data.is_dir()) {
+    if !is_left {
+        return;
+    }
+    if fs::symlink_metadata(&path).is_ok_and(|data| data.is_dir()) {
         let _ = fs::remove_dir_all(path); // tried again at the next start
-    } else if unused {
+    } else {
         let _ = fs::remove_file(path);
     }
+}
+
+fn lock_at_once(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    file.try_lock()?;
+    Ok(file)
 }

@@ -106,6 +106,23 @@ fn what_a_dead_gateway_held_is_put_back_at_the_start() {
 }
 
 #[test]
+fn what_a_living_gateway_writes_is_left_alone_and_what_dead_ones_wrote_is_removed() {
+    let (root, _) = with_messages(&[]);
+    let (one, other) = (open(root.path()), open(root.path()));
+    let temporary = root.path().join(".gateway/tmp");
+    let (half_written, killed) = (one.temporary_path(), ["7-dead-lock", "7-dead-0"].map(|name| temporary.join(name)));
+    for path in killed.iter().chain([&half_written]) {
+        fs::write(path, "ha").unwrap();
+    }
+    other.put_back_orphans();
+    assert!(half_written.exists());
+    assert_eq!(names(&temporary).len(), 3, "the locks of both, and what one of them writes");
+    drop(one);
+    other.put_back_orphans();
+    assert_eq!(names(&temporary).len(), 1, "the lock of the other");
+}
+
+#[test]
 fn a_message_of_a_deleted_queue_ends_in_the_reject_queue() {
     let (root, queue) = with_messages(&["message"]);
     let directory = open(root.path());

@@ -123,16 +123,9 @@ impl<'w> Traffic<'w> {
 
     /// Runs `disturb` while messages are sent and received.
     fn run(&self, most: usize, disturb: impl FnOnce(&Self)) {
-        /// Stops the threads when the disturber fails, too.
-        struct Stop<'s>(&'s AtomicBool);
-        impl Drop for Stop<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
         self.stop.store(false, Ordering::Relaxed);
         std::thread::scope(|scope| {
-            let _stop = Stop(&self.stop);
+            let _stop = wait::Stop(&self.stop);
             for direction in 0..2 {
                 scope.spawn(move || self.sender(direction, most));
                 scope.spawn(move || self.receiver(direction));

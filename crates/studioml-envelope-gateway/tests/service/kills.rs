@@ -20,8 +20,8 @@ fn under_load(traffic: &Traffic<'_>, most: usize, disturb: impl FnOnce()) {
                 traffic.receive();
             }
         });
+        let _stop = wait::Stop(&stop);
         disturb();
-        stop.store(true, Ordering::Relaxed);
     });
 }
 

@@ -113,6 +113,7 @@ fn honest_messages_flow_beside_a_flood_of_forged_ones() {
             }
             sent
         });
+        let stop = wait::Stop(&over);
         let began = Instant::now();
         let mut latencies = Vec::new();
         for (number, message) in honest.iter().enumerate() {
@@ -124,7 +125,7 @@ fn honest_messages_flow_beside_a_flood_of_forged_ones() {
             assert_eq!(number_of(&inner.wait_for(&name)), number);
             latencies.push(sent.elapsed());
         }
-        over.store(true, Ordering::Relaxed);
+        drop(stop);
         (flood.join().unwrap(), latencies)
     });
     latencies.sort();

@@ -38,6 +38,7 @@ fn signing_and_private_keys_rotate_every_second_under_load() {
                 sent.fetch_add(1, Ordering::Relaxed);
             }
         });
+        let _stop = wait::Stop(&stop);
         for rotation in 0..rotations {
             let (began, before) = (Instant::now(), reloads(&gateway));
             world.mounts.signing.put("rmq_", &both(rotation));
@@ -50,7 +51,6 @@ fn signing_and_private_keys_rotate_every_second_under_load() {
             wait::until("traffic under the new key", || (sent.load(Ordering::Relaxed) > so_far + 2).then_some(()));
             std::thread::sleep(Duration::from_secs(1).saturating_sub(began.elapsed())); // once a second
         }
-        stop.store(true, Ordering::Relaxed);
     });
     println!("{} messages over {rotations} rotations", sent.load(Ordering::Relaxed));
     assert!(queue::rejects(&world.outer_root()).is_empty());
