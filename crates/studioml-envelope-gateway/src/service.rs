@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use studioml_envelope_core::Provider;
@@ -15,6 +16,8 @@ use crate::gateway::{Gateway, GatewayError};
 
 /// Threads that do not compute: they wait on sockets and channels. On a single core one is enough.
 const MOST_WORKERS: usize = 2;
+/// How long threads that wait on disks are waited for at the end.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// Threads that wait on disks.
 const MOST_BLOCKING: usize = 64;
 
@@ -54,7 +57,7 @@ pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
         .enable_all()
         .thread_name("gateway")
         .build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let shutdown = async move {
             tokio::select! {
@@ -65,7 +68,10 @@ pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
         let gateway = Gateway::start(config, provider).await?;
         gateway.run(shutdown).await?;
         Ok(())
-    })
+    });
+    // a disk that hangs does not keep the process from ending: what it leaves unfinished, the next one finds
+    runtime.shutdown_timeout(LAST_MOMENT);
+    ended
 }
 
 /// Whether a text is a filter for logs.
