@@ -5,6 +5,7 @@ mod support;
 
 use std::{
     io::{BufRead as _, BufReader},
+    os::unix::fs::OpenOptionsExt as _,
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -77,10 +78,15 @@ fn envelopes_arrive_in_the_directory_queue_and_get_receipts() {
     let wrong = fingerprint(&place, "stranger");
     place.run(&format!("channel send --connect {} --peer {wrong} --key client message.json", served.address)).exits(4);
 
-    let mut arrived: Vec<Vec<u8>> = std::fs::read_dir(place.file("queues/rmq_cpu_1"))
-        .unwrap()
-        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
-        .collect();
+    // for the owner and the group, as far as the umask lets
+    let for_the_group = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o660).open(place.file("made"));
+    let for_the_group = for_the_group.unwrap().metadata().unwrap().permissions();
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions(), for_the_group);
+        std::fs::read(path).unwrap()
+    };
+    let mut arrived: Vec<Vec<u8>> = std::fs::read_dir(place.file("queues/rmq_cpu_1")).unwrap().map(read).collect();
     let mut expected = vec![place.read("message.json"), place.read("other.json")];
     arrived.sort();
     expected.sort();

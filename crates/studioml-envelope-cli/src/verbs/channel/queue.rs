@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -28,7 +29,9 @@ impl QueueWriter {
 
     /// Writes a message under a name of its own. One that is there already with the same content is not written twice.
     pub fn write(&self, name: &str, message: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.temporary)?;
+        // readable by the group, as the gateway writes them: who takes messages from a queue is another user
+        let readable = fs::Permissions::from_mode(0o660);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(&self.temporary)?;
         file.write_all(message)?;
         file.as_file().sync_all()?;
         let path = self.queue.join(name);
