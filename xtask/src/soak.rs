@@ -86,29 +86,40 @@ fn watch(command: &mut Command, entries: &mut Vec<Entry>) -> Result<bool> {
 }
 
 /// libtest's output of tests that run in turn and are not captured: `test NAME ... `, what the test prints, and its result.
+///
+/// No line ends after the name, so that it is seen only with what comes next: a test begins where the one before it ended.
 #[derive(Default)]
 struct Reader {
-    current: Option<(String, Instant, Vec<String>)>,
+    began: Option<Instant>,
+    current: Option<(String, Vec<String>)>,
 }
 
 impl Reader {
     fn read(&mut self, line: &str, now: Instant) -> Option<Entry> {
+        let began = *self.began.get_or_insert(now);
         let begins = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... "));
         let said = match begins {
             Some((name, said)) => {
-                self.current = Some((name.to_owned(), now, Vec::new()));
+                self.current = Some((name.to_owned(), Vec::new()));
                 said
             }
             None => line,
         };
-        let (_, _, found) = self.current.as_mut()?;
+        let Some((_, found)) = self.current.as_mut() else {
+            self.began = Some(now);
+            return None;
+        };
         match said {
             "ok" | "FAILED" => {
-                let (test, began, found) = self.current.take()?;
+                let (test, found) = self.current.take()?;
+                self.began = Some(now);
                 let took = now.saturating_duration_since(began);
                 return Some(Entry { test, took, passed: said == "ok", found });
             }
-            _ if said.starts_with("ignored") => self.current = None,
+            _ if said.starts_with("ignored") => {
+                self.current = None;
+                self.began = Some(now);
+            }
             "" => {}
             _ => found.push(said.to_owned()),
         }
@@ -149,23 +160,26 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
     #[test]
     fn each_test_keeps_what_it_said() {
         let mut reader = Reader::default();
-        let now = Instant::now();
-        let entries: Vec<Entry> = OUTPUT.lines().filter_map(|line| reader.read(line, now)).collect();
-        let entry = |test: &str, passed, found: &[&str]| Entry {
+        let start = Instant::now();
+        let a_line_a_second = OUTPUT.lines().zip(0..);
+        let entries: Vec<Entry> = a_line_a_second
+            .filter_map(|(line, second)| reader.read(line, start + Duration::from_secs(second)))
+            .collect();
+        let entry = |test: &str, seconds, passed, found: &[&str]| Entry {
             test: test.to_owned(),
-            took: Duration::ZERO,
+            took: Duration::from_secs(seconds),
             passed,
             found: found.iter().map(|line| (*line).to_owned()).collect(),
         };
         let expected = [
-            entry("kills::many", true, &["100 sent", "7 twice"]),
-            entry("way::quiet", true, &[]),
-            entry("kills::lost", false, &[]),
+            entry("kills::many", 3, true, &["100 sent", "7 twice"]),
+            entry("way::quiet", 1, true, &[]),
+            entry("kills::lost", 1, false, &[]),
         ];
         assert_eq!(entries, expected);
         assert_eq!(
             report(&entries),
-            "kills::many (passed in 0 s)\n    100 sent\n    7 twice\nkills::lost (FAILED in 0 s)\n2 passed, 1 failed\n"
+            "kills::many (passed in 3 s)\n    100 sent\n    7 twice\nkills::lost (FAILED in 1 s)\n2 passed, 1 failed\n"
         );
     }
 }
