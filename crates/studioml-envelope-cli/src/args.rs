@@ -53,6 +53,13 @@ pub struct PassphraseSource {
     pub descriptor: Option<std::fs::File>,
 }
 
+impl PassphraseSource {
+    /// Whether the command line or the environment points to a passphrase.
+    pub const fn is_given(&self) -> bool {
+        self.passphrase_file.is_some() || self.passphrase_fd.is_some()
+    }
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -182,6 +189,8 @@ pub enum Form {
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Show a key file's kind, size, protection and fingerprints; never secret bytes.
+    ///
+    /// No passphrase is asked for. One that is given shows what the encryption hides.
     #[command(after_help = "Example:\n  studioml-envelope keys show studioml_message.pem")]
     Show {
         /// Key file; `-` for standard input.

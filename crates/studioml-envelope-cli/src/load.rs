@@ -126,10 +126,17 @@ pub fn public_halves(path: &Path, global: &Global, provider: &Provider) -> Outco
     Ok(vec![(key.public_key().clone(), key.description().comment.clone().unwrap_or_default())])
 }
 
-/// What a file says of the keys in it, without a passphrase.
-pub fn descriptions(path: &Path, provider: &Provider) -> Outcome<Vec<Description>> {
+/// What a file says of the keys in it: what its encryption hides only where the command line points to a passphrase.
+pub fn descriptions(path: &Path, global: &Global, provider: &Provider) -> Outcome<Vec<Description>> {
+    let name = name_of(Some(path));
     let bytes = SecretBytes::new(read_input(Some(path))?);
-    inspect(bytes.expose_secret(), provider).map_err(|error| key_failure(&name_of(Some(path)), &error))
+    let descriptions = inspect(bytes.expose_secret(), provider).map_err(|error| key_failure(&name, &error))?;
+    let hides_something = descriptions.iter().any(|key| key.protection.is_encrypted());
+    if !hides_something || !global.passphrase.is_given() {
+        return Ok(descriptions);
+    }
+    let key = unlock(&name, bytes.expose_secret(), global, provider)?.key;
+    Ok(vec![key.description().clone()])
 }
 
 /// A recipient's public key file; a short key gets a warning.

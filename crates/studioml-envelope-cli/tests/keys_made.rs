@@ -203,3 +203,25 @@ fn keys_convert_between_formats() {
     let shown = place.run("keys show rsa").exits(0).stdout_text();
     assert!(shown.contains("aes256-ctr, bcrypt with"), "{shown}");
 }
+
+#[test]
+fn keys_show_looks_behind_the_encryption_with_the_passphrase_that_is_given() {
+    let place = Place::new();
+    place.copy_vector("keyfiles/rsa.pkcs8-pbkdf2-sha256-aes256.pem", "rsa");
+    place.write("phrase", "correct horse battery staple\n");
+    place.write("other", "another");
+    let hidden = place.run("keys show rsa").exits(0).stdout_text();
+    assert!(hidden.contains("private key; the encryption hides of which kind\n"), "{hidden}");
+    let shown = place.run("keys show rsa --passphrase-file phrase").exits(0).stdout_text();
+    assert!(shown.contains("RSA private key, 4096 bits\n"), "{shown}");
+    assert!(shown.contains("AES-256-CBC, PBKDF2-HMAC-SHA256 with"), "{shown}");
+    let fingerprint = place.run("fingerprint rsa --passphrase-file phrase").exits(0).stdout_text();
+    assert!(shown.contains(fingerprint.trim_end()), "{fingerprint} in {shown}");
+    place.run("keys show rsa --passphrase-file other").exits(3).says("rsa: wrong passphrase");
+    place.run("keys show rsa --passphrase-file missing").exits(4).says("passphrase file missing");
+    // an OpenSSH file hides its comment only
+    place.copy_vector("keyfiles/ed25519.openssh-enc", "ed25519");
+    let hidden = place.run("keys show ed25519").exits(0).stdout_text();
+    let shown = place.run("keys show ed25519 --passphrase-file phrase").exits(0).stdout_text();
+    assert!(shown.contains("comment ") && !hidden.contains("comment "), "{hidden}{shown}");
+}

@@ -32,7 +32,7 @@ pub fn run(global: &Global, keys: Keys, provider: &Provider) -> Outcome {
 }
 
 fn show(global: &Global, file: &Path, provider: &Provider) -> Outcome {
-    let keys = load::descriptions(file, provider)?;
+    let keys = load::descriptions(file, global, provider)?;
     if global.json {
         let keys: Vec<_> = keys.iter().map(|key| key_as_json(key, provider)).collect();
         return print_line(&json!({ "keys": keys }).to_string());
@@ -45,7 +45,7 @@ fn show(global: &Global, file: &Path, provider: &Provider) -> Outcome {
             Some(public) => Fingerprint::all_of(public, provider.digest)
                 .iter()
                 .try_for_each(|one| print_line(&format!("{:<12} {one}", one.form().name())))?,
-            None => print_line("fingerprint  hidden by the encryption; `fingerprint` asks for the passphrase")?,
+            None => print_line("fingerprint  hidden by the encryption; --passphrase-file shows it")?,
         }
     }
     Ok(())
