@@ -27,20 +27,21 @@ pub(crate) trait Kernels: Copy {
     /// A MAC in the making. The default is of no message.
     type Mac: Default;
 
-    /// Blocks that [`first_blocks`](Self::first_blocks) makes at most: more than [`FEW_BLOCKS`], at most [`FIRST_BLOCKS`].
+    /// Blocks that [`begin`](Self::begin) makes at most: more than [`FEW_BLOCKS`], at most [`FIRST_BLOCKS`].
     const FIRST: usize;
 
     /// The matrix of XSalsa20.
     fn xsalsa20(self, key: &[u8; 32], input: &[u8; 16], nonce: &[u8; 8], matrix: &mut Matrix);
     /// The first `blocks` blocks of key stream, of a few.
     fn few_blocks(self, matrix: &Matrix, blocks: usize, stream: &mut Stream<FEW_BLOCKS>);
-    /// The first `blocks` blocks of key stream, or [`FIRST`](Self::FIRST) if that are fewer: the first of them in its place, the
-    /// others as [`xor_first`](Self::xor_first) wants them.
-    fn first_blocks(self, matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>);
+    /// The first blocks of key stream that a message of `len` bytes needs, or [`FIRST`](Self::FIRST) if that are fewer: the first of
+    /// them in its place, the others as [`xor_first`](Self::xor_first) wants them. And [`mac_begin`](Self::mac_begin) under the
+    /// key that they give: beside the blocks if there are units to spare.
+    fn begin(self, matrix: &mut Matrix, len: usize, stream: &mut Stream<FIRST_BLOCKS>, mac: &mut Self::Mac);
     /// XORs the key stream behind the MAC key onto `span`.
     ///
     /// # Safety
-    /// [`first_blocks`](Self::first_blocks) has been called for a message that `span` is the whole of, or of which it
+    /// [`begin`](Self::begin) has been called for a message that `span` is the whole of, or of which it
     /// covers what those blocks cover.
     unsafe fn xor_first(self, matrix: &Matrix, span: Span<'_>, stream: &mut Stream<FIRST_BLOCKS>);
     /// XORs `key_stream`, which is at least as long, onto `span`.
@@ -207,9 +208,7 @@ impl<K: Kernels> Work<K> {
     fn begin(&mut self, kernels: K, key: &SessionKey, nonce: &Nonce, len: usize) {
         let Start { matrix, stream } = &mut self.start;
         xsalsa20(kernels, key, nonce, matrix);
-        kernels.first_blocks(matrix, blocks(len), stream);
-        // SAFETY: block 0 has just been written.
-        kernels.mac_begin(&mut self.mac, unsafe { stream.mac_key() }, len);
+        kernels.begin(matrix, len, stream, &mut self.mac);
     }
 
     /// XORs the stream onto what stands at `offset` of the message: 0 first, then where [`Pieces`] cuts it.

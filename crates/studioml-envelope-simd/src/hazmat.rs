@@ -106,7 +106,8 @@ macro_rules! vector_kernels {
                 let mut first = Stream::new();
                 let mut matrix = Matrix::of(key, nonce);
                 let (mac_key, text) = stream.split_at_mut(MAC_KEY.min(stream.len()));
-                flow::Kernels::first_blocks(*self, &mut matrix, flow::blocks(text.len()), &mut first);
+                let mut mac = <Self as flow::Kernels>::Mac::default();
+                flow::Kernels::begin(*self, &mut matrix, text.len().max(1), &mut first, &mut mac);
                 // SAFETY: block 0 has been made.
                 for (to, from) in mac_key.iter_mut().zip(unsafe { first.mac_key() }) {
                     *to = *from;

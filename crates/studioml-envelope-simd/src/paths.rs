@@ -244,9 +244,9 @@ macro_rules! path {
             }
 
             #[inline(always)]
-            fn first_blocks(self, matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST_BLOCKS>) {
+            fn begin(self, matrix: &mut Matrix, len: usize, stream: &mut Stream<FIRST_BLOCKS>, mac: &mut Self::Mac) {
                 // SAFETY: `self` is the proof.
-                unsafe { salsa20::$module::first_blocks(matrix, blocks, stream) }
+                unsafe { salsa20::$module::begin(matrix, len, stream, mac) }
             }
 
             #[inline(always)]

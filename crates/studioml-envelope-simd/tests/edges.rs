@@ -9,7 +9,7 @@ use peers::{Bytes, paths};
 use studioml_envelope_core::{CHUNK, Nonce, SessionKey, Tag, Unauthentic};
 
 /// Every way through the kernels.
-const LENGTHS: [usize; 24] = [
+const LENGTHS: [usize; 26] = [
     1,
     15,
     16,
@@ -30,6 +30,8 @@ const LENGTHS: [usize; 24] = [
     737,
     1056,
     1057,
+    1700,
+    1956,
     2080,
     2081,
     CHUNK + 1,

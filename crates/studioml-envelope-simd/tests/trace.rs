@@ -291,7 +291,7 @@ impl Buffers {
 fn lengths(path: Path) -> &'static [usize] {
     match path {
         Path::Portable => &[0, 33, 300],
-        _ => &[0, 1, 33, 300, 353, 740, 1057, 2500, 5000],
+        _ => &[0, 1, 33, 300, 353, 740, 1057, 1700, 1956, 2500, 5000],
     }
 }
 

@@ -175,7 +175,8 @@ fn after(part: &dyn SecretBox, len: usize, what: &str, call: impl Fn(&SessionKey
 }
 
 /// Lengths that take every way through the kernels.
-const LENGTHS: [usize; 16] = [1, 31, 64, 129, 224, 300, 352, 353, 480, 500, 740, 1056, 1057, 2500, 17_000, 40_001];
+const LENGTHS: [usize; 18] =
+    [1, 31, 64, 129, 224, 300, 352, 353, 480, 500, 740, 1056, 1057, 1700, 1956, 2500, 17_000, 40_001];
 
 fn every_path(what: &str, call: impl Fn(&dyn SecretBox, &SessionKey, &Nonce, &[u8], &mut [u8], &Tag)) {
     for (_, part) in paths() {

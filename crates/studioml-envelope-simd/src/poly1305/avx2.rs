@@ -3,17 +3,17 @@
 //! A number is Σ 2²⁶ⁱlᵢ with five limbs of about 26 bits. `vpmuludq` multiplies the low 32 bits of two lanes: **whatever an
 //! operand has above bit 31 is lost without a sign**. Why no operand ever has:
 //!
-//! Call a number *carried* if every limb is below 2²⁶ + 2⁹. Multipliers (powers of r) are carried. Of the
-//! other factors one is a carried number plus a block, the other a block (b₀ … b₃ < 2²⁶, b₄ < 2²⁵, the bit above the block
+//! Call a number *carried* if every limb is below 2²⁶ + 2¹⁰. Multipliers (powers of r) are carried. Of the
+//! other factors one is a carried number plus a block, up to three are blocks (b₀ … b₃ < 2²⁶, b₄ < 2²⁵, the bit above the block
 //! included):
 //!
 //! - carried + block: aᵢ < 2²⁷·⁰¹; carried: rᵢ < 2²⁶·⁰¹; 5·carried: sᵢ < 2²⁸·³⁴ (2²⁶·2¹⁰⁴ = 2¹³⁰ ≡ 5). All below 2³².
-//! - dₖ = Σ aᵢrₖ₋ᵢ + Σ aᵢsₖ₋ᵢ₊₅ has five terms < 2⁵⁵·³⁵, and with the block's five < 2⁵⁴·³⁵ it is < 2⁵⁸·³.
+//! - dₖ = Σ aᵢrₖ₋ᵢ + Σ aᵢsₖ₋ᵢ₊₅ has five terms < 2⁵⁵·³⁵, and with the blocks' fifteen < 2⁵⁴·³⁵ it is < 2⁵⁹·¹.
 //!
 //! Then [`carried`], two chains side by side:
 //!
-//! - d₀ carries < 2³²·³ to d₁, d₃ as much to d₄; d₁ < 2⁵⁸·⁴ carries < 2³²·⁴ to d₂, d₄ five times that, < 2³⁴·⁸, to l₀
-//! - d₂ < 2⁵⁸·⁴ carries < 2³²·⁴ to l₃; l₀ < 2³⁴·⁹ carries < 2⁹ to l₁; l₃ < 2³²·⁵ carries < 2⁷ to l₄
+//! - d₀ carries < 2³³·¹ to d₁, d₃ as much to d₄; d₁ < 2⁵⁹·² carries < 2³³·² to d₂, d₄ five times that, < 2³⁵·⁶, to l₀
+//! - d₂ < 2⁵⁹·² carries < 2³³·² to l₃; l₀ < 2³⁵·⁷ carries < 2¹⁰ to l₁; l₃ < 2³³·³ carries < 2⁸ to l₄
 //!
 //! so the result is carried again, and no sum reaches 2⁶⁴.
 
@@ -36,6 +36,12 @@ const LANES: usize = 4;
 /// Bytes in a group.
 const GROUP: usize = LANES * BLOCK;
 
+/// Groups in a batch, at most: products that are summed before they are carried.
+const BATCH: usize = 4;
+
+/// From how many groups on the powers for the largest batch are worth their making.
+const LONG: usize = 16;
+
 const M26: i64 = (1 << 26) - 1;
 
 /// The bounds above, reckoned from the largest values: a sum or product of larger ones is larger, so nothing exceeds these.
@@ -43,14 +49,14 @@ const M26: i64 = (1 << 26) - 1;
 const _: () = {
     const LANE: u128 = 1 << 64;
     const OPERAND: u128 = 1 << 32;
-    const CARRIED: u128 = (1 << 26) + (1 << 9) - 1;
+    const CARRIED: u128 = (1 << 26) + (1 << 10) - 1;
     const LOW: u128 = M26 as u128;
     let a = CARRIED + LOW;
     let s = 5 * CARRIED;
     // The fifth limb of a block is below the others.
     assert!(a < OPERAND && s < OPERAND && (1 << 25) <= LOW);
 
-    let d = 5 * a * s + 5 * LOW * s;
+    let d = 5 * a * s + (BATCH as u128 - 1) * 5 * LOW * s;
     let d1 = d + (d >> 26);
     let d4 = d + (d >> 26);
     let d2 = d + (d1 >> 26);
@@ -79,10 +85,10 @@ struct Multiplier {
 pub(crate) struct Mac {
     /// Four sums, of every fourth block each.
     sums: Limbs,
-    /// r⁴ in all lanes.
-    by_4: Multiplier,
-    /// r⁸ in all lanes.
-    by_8: Multiplier,
+    /// r⁴, r⁸, r¹², r¹⁶, each in all lanes.
+    by: [Multiplier; BATCH],
+    /// How many of them there are: groups in a batch.
+    batch: usize,
     /// r⁴ to r¹, in the lanes of the blocks that they belong to.
     last: Multiplier,
     key: Key,
@@ -126,11 +132,17 @@ impl Mac {
         let last = multiply(r2_r2_r_r, &Multiplier::new(blend::<0b1100_1100>(r2, one)));
         let r4 = multiply(r2, &Multiplier::new(r2));
         let by_4 = Multiplier::new(r4);
-        // Groups behind the first come in pairs.
-        let by_8 = if len > 2 * GROUP { Multiplier::new(multiply(r4, &by_4)) } else { by_4 };
+        let r8 = multiply(r4, &by_4);
+        let by_8 = Multiplier::new(r8);
+        self.batch = 2;
+        if len / GROUP >= LONG {
+            self.by[2] = Multiplier::new(multiply(r4, &by_8));
+            self.by[3] = Multiplier::new(multiply(r8, &by_8));
+            self.batch = BATCH;
+        }
         self.sums = zero();
-        self.by_4 = by_4;
-        self.by_8 = by_8;
+        self.by[0] = by_4;
+        self.by[1] = by_8;
         self.last = Multiplier::new(last);
         self.key = key;
         self.first = first_group(len, LANES);
@@ -145,22 +157,21 @@ impl Mac {
         let mut frame = Aligned::new();
         frame.hold();
         let mut sums = self.sums;
-        let (first, mut rest) = ciphertext.split_at(self.first.min(ciphertext.len()));
+        let (first, rest) = ciphertext.split_at(self.first.min(ciphertext.len()));
         if !first.is_empty() {
             sums = group_at_end(first);
             self.first = 0;
         }
-        while let Some((pair, behind)) = rest.split_first_chunk::<{ 2 * GROUP }>() {
-            let ([one, two], []) = pair.as_chunks::<GROUP>() else { unreachable!() };
+        let (mut groups, rest) = rest.as_chunks::<GROUP>();
+        while let Some((last, factors)) = groups.split_at(groups.len().min(self.batch)).0.split_last() {
+            let (before, _) = self.by.split_at(factors.len());
             let mut products = zero();
-            add_products(&mut products, group(one), &self.by_4);
-            add_products(&mut products, sums, &self.by_8);
-            sums = plus(carried(products), group(two));
-            rest = behind;
-        }
-        if let Some((one, behind)) = rest.split_first_chunk::<GROUP>() {
-            sums = plus(multiply(sums, &self.by_4), group(one));
-            rest = behind;
+            for (bytes, by) in factors.iter().zip(before.iter().rev()) {
+                add_products(&mut products, group(bytes), by);
+            }
+            add_products(&mut products, sums, &self.by[factors.len() % BATCH]);
+            sums = plus(carried(products), group(last));
+            (_, groups) = groups.split_at(factors.len() + 1);
         }
         self.sums = sums;
         ciphertext.len() - rest.len()
@@ -176,7 +187,7 @@ impl Mac {
         let (_, rest) = rest.split_at(taken);
         if !rest.is_empty() {
             // Less than a group by less than a block: the last one.
-            self.sums = plus(multiply(self.sums, &self.by_4), group_at_end(rest));
+            self.sums = plus(multiply(self.sums, &self.by[0]), group_at_end(rest));
         }
         let limbs = multiply(self.sums, &self.last).map(|limb| {
             let halves = _mm_add_epi64(_mm256_castsi256_si128(limb), _mm256_extracti128_si256::<1>(limb));

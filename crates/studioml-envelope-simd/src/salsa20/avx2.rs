@@ -10,12 +10,14 @@
 
 use core::arch::x86_64::*;
 
+use super::ahead::{self, sliced_first_double_round};
 use super::lanes::{avx2_128, avx2_256};
 use super::{BLOCK, MAC_KEY, Matrix, Room, SIGMA, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
 use crate::frame::Aligned;
+use crate::poly1305::avx2::Mac;
 use crate::span::Span;
 
-/// Blocks that [`first_blocks`] gives at most.
+/// Blocks that [`begin`] gives at most.
 pub(crate) const FIRST: usize = 8;
 
 /// Blocks in one sliced pass.
@@ -148,15 +150,19 @@ pub(crate) fn few_blocks(matrix: &Matrix, blocks: usize, stream: &mut Stream<6>)
     }
 }
 
-/// The first blocks of key stream for [`xor_first`]: [`FIRST`], however many are needed.
+/// The first blocks of key stream for [`xor_first`], [`FIRST`] however many are needed, and the beginning of the MAC of a message
+/// of `len` bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn first_blocks<const N: usize>(matrix: &Matrix, _blocks: usize, stream: &mut Stream<N>) {
+pub(crate) fn begin<const N: usize>(matrix: &mut Matrix, len: usize, stream: &mut Stream<N>, mac: &mut Mac) {
     const { assert!(N >= FIRST) };
+    matrix.look_ahead();
     sliced_into(matrix, 0, &mut stream.0);
+    // SAFETY: block 0 has just been written.
+    mac.begin(unsafe { stream.mac_key() }, len);
 }
 
-/// XORs onto `span`, the beginning of a message, what [`first_blocks`] has made, and the key stream behind it.
+/// XORs onto `span`, the beginning of a message, what [`begin`] has made, and the key stream behind it.
 ///
 /// # Safety
 /// That has been called.
@@ -301,17 +307,31 @@ fn sliced_into(matrix: &Matrix, counter: u64, stream: &mut [Room]) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sliced(matrix: &Matrix, counter: u64, sink: impl FnMut(usize, [__m256i; 2])) {
+    use core::arch::x86_64::{_mm256_set1_epi32 as all, _mm256_xor_si256 as xor};
+
+    use avx2_256::step;
     let mut frame = Aligned::new();
     frame.hold();
-    use avx2_256::step;
-    let mut first = matrix.words.map(|word| _mm256_set1_epi32(word as i32));
-    [first[8], first[9]] = counters(counter);
-    let mut x = first;
-    for _ in 0..10 {
+    let [low, high] = counters(counter);
+    let first = |(index, word): (usize, &u32)| match index {
+        8 => low,
+        9 => high,
+        _ => all(*word as i32),
+    };
+    let mut x = [low; 16];
+    if counter <= ahead::END - SLICE as u64 {
+        x = sliced_first_double_round!(&matrix.ahead, low, all, xor);
+    } else {
+        for (x, word) in x.iter_mut().zip(matrix.words.iter().enumerate()) {
+            *x = first(word);
+        }
         sliced_double_round!(x);
     }
-    for (x, first) in x.iter_mut().zip(first) {
-        *x = _mm256_add_epi32(*x, first);
+    for _ in 1..10 {
+        sliced_double_round!(x);
+    }
+    for (x, word) in x.iter_mut().zip(matrix.words.iter().enumerate()) {
+        *x = _mm256_add_epi32(*x, first(word));
     }
     transpose(x, sink);
 }

@@ -14,10 +14,12 @@ use super::ahead::{self, sliced_first_double_round};
 use super::avx2::{diagonals, hsalsa20_input, matrix_of_diagonals, rows_of_matrix, store_two};
 use super::lanes::{avx512_128, avx512_256, avx512_512, avx512_512_short};
 use super::{BLOCK, MAC_KEY, Matrix, Room, Stream, diagonal_double_round, diagonal_round, sliced_double_round};
+use crate::flow::blocks;
 use crate::frame::Aligned;
+use crate::poly1305::avx512::{Mac, POWERS};
 use crate::span::Span;
 
-/// Blocks that [`first_blocks`] makes at most.
+/// Blocks that [`begin`] makes at most.
 pub(crate) const FIRST: usize = 1 + SLICE;
 
 /// Blocks in one sliced pass, and their bytes.
@@ -70,22 +72,25 @@ pub(crate) fn few_blocks(matrix: &Matrix, blocks: usize, stream: &mut Stream<6>)
     }
 }
 
-/// The first `blocks` blocks of key stream, or [`FIRST`] if that are fewer, for [`xor_first`]. From [`SLICED`] on there
-/// are block 0 and the words of sixteen others, not transposed.
+/// The first blocks of key stream that a message of `len` bytes needs, or [`FIRST`] if that are fewer, for [`xor_first`], and the
+/// beginning of its MAC. From [`SLICED`] on there are block 0 and the words of sixteen others, not transposed.
 #[inline]
-#[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw")]
-pub(crate) fn first_blocks(matrix: &mut Matrix, blocks: usize, stream: &mut Stream<FIRST>) {
+#[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw,avx512ifma")]
+pub(crate) fn begin(matrix: &mut Matrix, len: usize, stream: &mut Stream<FIRST>, mac: &mut Mac) {
     let mut frame = Aligned::new();
     frame.hold();
-    match blocks {
-        0..=8 => diagonal::<2>(matrix, 0, &mut stream.0),
-        9..SLICED => diagonal::<3>(matrix, 0, &mut stream.0),
-        _ => {
-            matrix.look_ahead();
-            let (block_0, words) = parts(stream);
-            seventeen(matrix, block_0, words);
-        }
+    let blocks = blocks(len);
+    if blocks >= SLICED {
+        matrix.look_ahead();
+        return seventeen(matrix, len, stream, mac);
     }
+    if blocks <= 8 {
+        diagonal::<2>(matrix, 0, &mut stream.0);
+    } else {
+        diagonal::<3>(matrix, 0, &mut stream.0);
+    }
+    // SAFETY: block 0 has just been written.
+    mac.begin(unsafe { stream.mac_key() }, len);
 }
 
 /// How many blocks the sliced shape makes faster than the diagonal one.
@@ -101,7 +106,7 @@ fn parts(stream: &mut Stream<FIRST>) -> (&mut Room, &mut Words) {
     (block_0, words)
 }
 
-/// XORs onto `span`, the beginning of a message, what [`first_blocks`] has made, and the key stream behind it.
+/// XORs onto `span`, the beginning of a message, what [`begin`] has made, and the key stream behind it.
 ///
 /// # Safety
 /// That has been called for a message that `span` is the whole of, or of which it covers [`FIRST`] blocks.
@@ -115,10 +120,10 @@ pub(crate) unsafe fn xor_first(matrix: &Matrix, mut span: Span<'_>, stream: &mut
             // SAFETY: from that many blocks on there are words of all.
             unsafe { transpose(parts(stream).1) };
         }
-        // SAFETY: `first_blocks` has made so many.
+        // SAFETY: `begin` has made so many.
         return xor_bytes(span, unsafe { stream.behind_mac_key(blocks) });
     }
-    // SAFETY: `first_blocks` has made block 0.
+    // SAFETY: `begin` has made block 0.
     xor_bytes(span.take_up_to(BLOCK - MAC_KEY), unsafe { stream.behind_mac_key(1) });
     let (_, words) = parts(stream);
     let before = span.take(PASS);
@@ -152,22 +157,34 @@ unsafe fn passes(
     mut span: Span<'_>,
     words: &mut Words,
 ) {
-    while counter <= ahead::END - SLICE as u64
-        && let Some(pass) = span.take(PASS)
-    {
-        let x = match before {
-            None => sliced_rounds(matrix, counter, |_| ()),
-            Some((source, target)) => sliced_rounds(matrix, counter, |part| {
-                if part < PARTS {
-                    // SAFETY: the pointers are those of the pass before, whose words have been written; each part is
-                    // done once.
-                    unsafe { xor_part(part, words, source, target) };
-                }
-            }),
-        };
-        store_words(x, words);
-        before = Some(pass);
+    let sliced = |counter: u64, len: usize| counter <= ahead::END - SLICE as u64 && len > (SLICED - 1) * BLOCK;
+    if before.is_none() && sliced(counter, span.len()) {
+        store_words(sliced_rounds(matrix, counter, &mut (), |_, _| (), |_, _| ()), words);
         counter += SLICE as u64;
+        before = span.take(PASS);
+        if before.is_none() {
+            // SAFETY: the words have just been written.
+            return unsafe { xor_words(span, words) };
+        }
+    }
+    while sliced(counter, span.len())
+        && let Some((source, target)) = before
+    {
+        let x = sliced_rounds(
+            matrix,
+            counter,
+            words,
+            // SAFETY: the pointers are those of the pass before, whose words have been written; each part is done once.
+            |words, part| unsafe { xor_part(part, words, source, target) },
+            |_, _| (),
+        );
+        store_words(x, words);
+        counter += SLICE as u64;
+        before = span.take(PASS);
+        if before.is_none() {
+            // SAFETY: the words have just been written.
+            return unsafe { xor_words(span, words) };
+        }
     }
     if let Some((source, target)) = before {
         for part in 0..PARTS {
@@ -186,12 +203,6 @@ unsafe fn passes(
                 diagonal::<2>(matrix, counter, words);
                 8
             }
-            SLICED..=SLICE if counter <= ahead::END - SLICE as u64 => {
-                store_words(sliced_rounds(matrix, counter, |_| ()), words);
-                // SAFETY: they have just been written.
-                unsafe { transpose(words) };
-                SLICE
-            }
             _ => {
                 diagonal::<3>(matrix, counter, words);
                 12
@@ -204,10 +215,17 @@ unsafe fn passes(
     }
 }
 
-/// The words of sixteen blocks from `counter` on; `between` is done after each of the ten double-rounds.
+/// The words of sixteen blocks from `counter` on. Between its ten double-rounds there is room for other work: first
+/// [`PARTS`] times for `early`, then [`LATE`] times for `late`, both on what is `beside`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn sliced_rounds(matrix: &Matrix, counter: u64, mut between: impl FnMut(usize)) -> [__m512i; SLICE] {
+fn sliced_rounds<T>(
+    matrix: &Matrix,
+    counter: u64,
+    beside: &mut T,
+    early: impl Fn(&mut T, usize),
+    late: impl Fn(&mut T, usize),
+) -> [__m512i; SLICE] {
     use core::arch::x86_64::{_mm512_set1_epi32 as all, _mm512_xor_si512 as xor};
 
     use avx512_512::step;
@@ -218,14 +236,13 @@ fn sliced_rounds(matrix: &Matrix, counter: u64, mut between: impl FnMut(usize)) 
     let counters =
         _mm512_add_epi32(all(counter as i32), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     let mut x = sliced_first_double_round!(&matrix.ahead, counters, all, xor);
-    between(0);
-    for part in 1..PARTS {
+    for part in 0..PARTS {
+        early(beside, part);
         sliced_double_round!(x);
-        between(part);
     }
-    for part in PARTS..ROUNDS {
+    for part in 0..LATE {
+        late(beside, part);
         sliced_double_round!(x);
-        between(part);
     }
     let matrix = core::hint::black_box(matrix);
     for (index, (x, word)) in x.iter_mut().zip(&matrix.words).enumerate() {
@@ -247,6 +264,9 @@ fn store_words(x: [__m512i; SLICE], words: &mut Words) {
 
 /// The second step is done in so many parts.
 const PARTS: usize = 4;
+
+/// Gaps between double-rounds behind those.
+const LATE: usize = ROUNDS - 1 - PARTS;
 
 /// One part of the second step: blocks `part`, 4 + `part`, 8 + `part` and 12 + `part`, in order.
 ///
@@ -286,6 +306,20 @@ unsafe fn transpose(words: &mut Words) {
         for (quarter, block) in unsafe { part_of_blocks(part, words) }.into_iter().enumerate() {
             store_512(&mut words[4 * quarter + part], block);
         }
+    }
+}
+
+/// XORs the blocks that the words are onto `span`, the end of a message, which is shorter.
+///
+/// # Safety
+/// The words have been written.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn xor_words(span: Span<'_>, words: &mut Words) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        transpose(words);
+        xor_bytes(span, words.assume_init_ref().as_flattened());
     }
 }
 
@@ -424,26 +458,57 @@ fn six(matrix: &Matrix, stream: &mut [Room; 6]) {
     store_two(done, two);
 }
 
-/// Block 0 in the diagonal shape, which is short of work for the vector units, beside the words of the sixteen others
-/// behind it in the sliced shape, which is not.
+/// Block 0 in the diagonal shape and the powers of r that it gives, which wait for their own results, beside the words of the
+/// sixteen blocks behind it in the sliced shape, which wait for the vector units.
 #[inline]
-#[target_feature(enable = "avx2,avx512f,avx512vl")]
-fn seventeen(matrix: &Matrix, block_0: &mut Room, words: &mut Words) {
+#[target_feature(enable = "avx2,avx512f,avx512vl,avx512ifma")]
+fn seventeen(matrix: &Matrix, len: usize, stream: &mut Stream<FIRST>, mac: &mut Mac) {
     use avx512_128::{step, turn};
+    const { assert!(2 + 2 * PARTS == ROUNDS && LATE < POWERS) };
     let first = diagonals(rows_of_matrix(matrix));
-    let [mut a, mut b, mut c, mut d] = first.map(|diagonal| [diagonal]);
-    let x = sliced_rounds(matrix, 1, |_| {
-        diagonal_double_round!(a, b, c, d);
-    });
-    store_words(x, words);
-    let ([a], [b], [c], [d]) = (a, b, c, d);
-    let mut done = [a, b, c, d];
-    for (done, first) in done.iter_mut().zip(first) {
-        *done = _mm_add_epi32(*done, first);
+    let rounds = |diagonals: &mut [__m128i; 4]| {
+        let [mut a, mut b, mut c, mut d] = diagonals.map(|diagonal| [diagonal]);
+        for _ in 0..2 {
+            diagonal_double_round!(a, b, c, d);
+        }
+        *diagonals = [a[0], b[0], c[0], d[0]];
+    };
+    let mut diagonals = first;
+    rounds(&mut diagonals);
+    let mut beside = (diagonals, stream, mac);
+    let x = sliced_rounds(
+        matrix,
+        1,
+        &mut beside,
+        |(diagonals, stream, mac), part| {
+            rounds(diagonals);
+            if part == PARTS - 1 {
+                for (done, first) in diagonals.iter_mut().zip(first) {
+                    *done = _mm_add_epi32(*done, first);
+                }
+                store_rows(rows(*diagonals), parts(stream).0);
+                // SAFETY: block 0 has just been written.
+                mac.begin_powers(unsafe { stream.mac_key() }, len);
+            }
+        },
+        // Behind a barrier: what is between two products is to stand in memory, not to push the words from their registers.
+        |(_, _, mac), part| core::hint::black_box(&mut **mac).make_powers(part),
+    );
+    let (_, stream, mac) = beside;
+    store_words(x, parts(stream).1);
+    for step in LATE..POWERS {
+        mac.make_powers(step);
     }
-    for (index, row) in rows(done).into_iter().enumerate() {
+    mac.end_powers(POWERS);
+}
+
+/// Four rows, a block.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_rows(rows: [__m128i; 4], room: &mut Room) {
+    for (index, row) in rows.into_iter().enumerate() {
         // SAFETY: four times 16 writable bytes; the instruction wants no alignment.
-        unsafe { _mm_storeu_si128(block_0.as_mut_ptr().cast::<__m128i>().add(index), row) };
+        unsafe { _mm_storeu_si128(room.as_mut_ptr().cast::<__m128i>().add(index), row) };
     }
 }
 

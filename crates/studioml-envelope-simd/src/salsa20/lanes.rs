@@ -18,16 +18,14 @@ pub(super) mod avx2_128 {
 /// 256 bits, AVX2.
 pub(super) mod avx2_256 {
     pub(crate) use core::arch::x86_64::_mm256_shuffle_epi32 as turn;
-    use core::arch::x86_64::{
-        __m256i, _mm256_add_epi32, _mm256_or_si256, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_xor_si256,
-    };
+    use core::arch::x86_64::{__m256i, _mm256_add_epi32, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_xor_si256};
 
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn step<const LEFT: i32, const RIGHT: i32>(to: __m256i, x: __m256i, y: __m256i) -> __m256i {
         const { assert!(LEFT + RIGHT == 32) };
         let sum = _mm256_add_epi32(x, y);
-        _mm256_xor_si256(to, _mm256_or_si256(_mm256_slli_epi32::<LEFT>(sum), _mm256_srli_epi32::<RIGHT>(sum)))
+        _mm256_xor_si256(_mm256_xor_si256(to, _mm256_slli_epi32::<LEFT>(sum)), _mm256_srli_epi32::<RIGHT>(sum))
     }
 }
 
