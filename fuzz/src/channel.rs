@@ -166,7 +166,7 @@ pub fn handshake(data: &[u8]) {
     }
 
     for (end, other) in [(&client, SERVER), (&server, CLIENT)] {
-        match end.established.as_ref().map(|established| &established.peer) {
+        match end.established.as_ref().map(|established| &*established.peer) {
             Some(Peer::Authenticated(key)) => assert_eq!(*key.public_key(), public(other), "somebody else"),
             Some(Peer::Unauthenticated) => assert!(!input.setting.noise),
             None => {}

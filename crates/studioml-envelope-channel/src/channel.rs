@@ -21,7 +21,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Handshake, HandshakeError, MAX_HANDSHAKE_INPUT, Peer, Progress, Received, RecordError, RecordReader, RecordWriter,
+    Established, Handshake, HandshakeError, MAX_HANDSHAKE_INPUT, Peer, Progress, Received, RecordError,
     budget::{Budget, Held},
 };
 
@@ -116,11 +116,9 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// An idle channel holds no buffers.
 pub struct Channel<S> {
     stream: S,
-    writer: RecordWriter,
-    reader: RecordReader,
+    records: Box<Established>,
     incoming: Incoming,
     outgoing: Vec<u8>,
-    peer: Arc<Peer>,
     deadlines: Deadlines,
     /// When the first byte of the message in progress was there.
     message_began: Option<Instant>,
@@ -156,11 +154,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
                     input.drain(..consumed);
                     return Ok(Self {
                         stream,
-                        writer: established.writer,
-                        reader: established.reader,
+                        records: established,
                         incoming: Incoming { bytes: Zeroizing::new(input), start: 0 },
                         outgoing: Vec::new(),
-                        peer: Arc::new(established.peer),
                         deadlines,
                         message_began: None,
                         closed_by_peer: false,
@@ -178,15 +174,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         }
     }
 
-    /// Counts the messages that it receives against a budget.
-    pub(crate) fn within(self, budget: Arc<Budget>) -> Self {
-        Self { held: Held::of(budget), ..self }
+    /// Counts the messages that it receives from now on against a budget.
+    pub(crate) fn count_against(&mut self, budget: Arc<Budget>) {
+        self.held = Held::of(budget);
     }
 
     /// Who is at the other end.
     #[must_use]
     pub const fn peer(&self) -> &Arc<Peer> {
-        &self.peer
+        &self.records.peer
     }
 
     /// The stream below.
@@ -198,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     /// Whether a part of a message has arrived and its end has not.
     #[must_use]
     pub fn is_mid_message(&self) -> bool {
-        !self.incoming.unread().is_empty() || self.reader.is_mid_message()
+        !self.incoming.unread().is_empty() || self.records.reader.is_mid_message()
     }
 
     /// Sends one message.
@@ -211,13 +207,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         if self.sending {
             return Err(ChannelError::Interrupted);
         }
-        let mut rest = self.writer.write_part(message, &mut self.outgoing)?;
+        let mut rest = self.records.writer.write_part(message, &mut self.outgoing)?;
         self.sending = true;
         while let Some(message) = rest {
             if self.outgoing.len() >= COLLECTED {
                 self.write_outgoing().await?;
             }
-            rest = self.writer.write_part(message, &mut self.outgoing)?;
+            rest = self.records.writer.write_part(message, &mut self.outgoing)?;
         }
         self.write_outgoing().await?;
         self.sending = false;
@@ -232,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     /// [`ChannelError`]; [`ChannelError::Truncated`] if the stream ended without a close.
     pub async fn receive(&mut self) -> Result<Option<Vec<u8>>, ChannelError> {
         while !self.closed_by_peer {
-            let (consumed, missing) = match self.reader.read(self.incoming.unread_mut())? {
+            let (consumed, missing) = match self.records.reader.read(self.incoming.unread_mut())? {
                 Received::Message { consumed, message } => {
                     let message = message.into_owned();
                     self.incoming.consume(consumed);
@@ -265,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         if self.sending {
             return Err(ChannelError::Interrupted);
         }
-        self.writer.write_close(&mut self.outgoing)?;
+        self.records.writer.write_close(&mut self.outgoing)?;
         self.write_outgoing().await?;
         self.stream.shutdown().await?;
         // A socket that is closed with unread input resets the connection, and the peer may lose what was sent to it last.
@@ -305,7 +301,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             (until, ChannelError::Idle { limit: limit.unwrap_or_default() })
         };
         self.incoming.make_room(missing);
-        self.hold(self.reader.buffered())?;
+        self.hold(self.records.reader.buffered())?;
         let (stream, incoming, outgoing) = (&mut self.stream, &mut self.incoming, &mut self.outgoing);
         let read = poll_fn(|cx| incoming.poll_read(Pin::new(&mut *stream), outgoing, cx));
         match deadline {
@@ -318,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
 
 impl<S> core::fmt::Debug for Channel<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Channel").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Channel").field("peer", &self.records.peer).finish_non_exhaustive()
     }
 }
 

@@ -46,8 +46,8 @@
 //! # What is wiped
 //!
 //! Private keys, chaining keys, DH outputs and derived keys are wiped on drop, by the types of the core crate and by the parts
-//! that hold them. Buffers in which records are decrypted are wiped before their memory is given back; a message that was
-//! handed to its receiver is the receiver's.
+//! that hold them. Buffers in which records are decrypted are wiped before their memory is given back. A message is not: not
+//! while it is joined from its parts, and once it was handed to its receiver it is the receiver's.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -36,7 +36,11 @@ const TAG: usize = 16;
 
 /// This end's long-term key pair, loaded. Cheap to clone: many connections share one.
 #[derive(Clone)]
-pub struct LocalKey(Arc<dyn StaticKey>);
+#[allow(
+    clippy::redundant_allocation,
+    reason = "`Arc<dyn StaticKey>` would move the key and leave its old memory unwiped"
+)]
+pub struct LocalKey(Arc<Box<dyn StaticKey>>);
 
 impl LocalKey {
     /// Loads a private key.
@@ -44,13 +48,17 @@ impl LocalKey {
     /// # Errors
     /// [`KeyError`] if the scalar is out of range or the public part does not belong to it.
     pub fn load(provider: &Provider, key: &P256PrivateKey) -> Result<Self, KeyError> {
-        provider.agree_static.load(key).map(|loaded| Self(Arc::from(loaded)))
+        provider.agree_static.load(key).map(|loaded| Self(Arc::new(loaded)))
     }
 
     /// Its public key.
     #[must_use]
     pub fn public_key(&self) -> &P256PublicKey {
         self.0.public_key()
+    }
+
+    fn pair(&self) -> &dyn StaticKey {
+        &**self.0
     }
 }
 

@@ -4,7 +4,7 @@
 //! message that fits one record is never copied.
 
 use core::num::NonZeroU64;
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{RecordError, noise, peer::Peer, seed};
 
@@ -56,7 +56,7 @@ pub struct Established {
     /// Reads what the other end sends.
     pub reader: RecordReader,
     /// Who is at the other end.
-    pub peer: Peer,
+    pub peer: Arc<Peer>,
 }
 
 /// Turns messages into records, one direction.

@@ -6,7 +6,9 @@
 mod pem;
 mod record;
 
-use studioml_envelope_core::{EphemeralKey, KeyError, P256PublicKey, Provider, SharedSecret};
+use std::sync::Arc;
+
+use studioml_envelope_core::{AeadKey, EphemeralKey, KeyError, P256PublicKey, Provider, SharedSecret};
 use zeroize::Zeroizing;
 
 pub use pem::MAX_PEM;
@@ -97,7 +99,7 @@ impl Handshake {
     /// twice would repeat key and nonces.
     fn generate(&self, output: &mut Vec<u8>) -> Result<Box<dyn EphemeralKey>, HandshakeError> {
         let ephemeral = self.provider.agree.generate(self.provider.random).map_err(|_| HandshakeError::Generation)?;
-        pem::put_public_key(*ephemeral.public_key(), output)?;
+        pem::put_public_key(ephemeral.public_key(), output);
         Ok(ephemeral)
     }
 
@@ -113,16 +115,35 @@ impl Handshake {
             Direction::ClientToServer => (Direction::ClientToServer, Direction::ServerToClient),
             Direction::ServerToClient => (Direction::ServerToClient, Direction::ClientToServer),
         };
-        let aead = self.provider.aead;
+        let key = SharedKey::new(self.provider.aead.load(&key));
         let max_message = self.options.max_message.min(records::DEFAULT_MAX_MESSAGE);
         Ok(Progress::Complete {
             consumed,
             established: Box::new(Established {
-                writer: RecordWriter(records::Writer::Seed(Writer::new(aead.load(&key), mine, max_message))),
-                reader: RecordReader(records::Reader::Seed(Reader::new(aead.load(&key), theirs, max_message))),
-                peer: Peer::Unauthenticated,
+                writer: RecordWriter(records::Writer::Seed(Writer::new(key.clone(), mine, max_message))),
+                reader: RecordReader(records::Reader::Seed(Reader::new(key, theirs, max_message))),
+                peer: Arc::new(Peer::Unauthenticated),
             }),
         })
+    }
+}
+
+/// The one key of both directions, loaded once. It stays where its part made it, so that no copy of it is left behind unwiped.
+#[derive(Clone)]
+#[allow(clippy::redundant_allocation, reason = "`Arc<dyn AeadKey>` would move the key out of its box")]
+struct SharedKey(Arc<Box<dyn AeadKey>>);
+
+impl SharedKey {
+    fn new(key: Box<dyn AeadKey>) -> Self {
+        Self(Arc::new(key))
+    }
+}
+
+impl core::ops::Deref for SharedKey {
+    type Target = dyn AeadKey;
+
+    fn deref(&self) -> &Self::Target {
+        &**self.0
     }
 }
 

@@ -202,10 +202,11 @@ impl Server {
             let slot = handshakes.begin();
             let service = Arc::clone(&service);
             let drain = drain.clone();
-            connections.spawn(async move {
+            // boxed: the runtime moves what it is given several times before it has its place
+            connections.spawn(Box::pin(async move {
                 let _place = place;
                 service.serve(stream, address, slot, drain).await;
-            });
+            }));
         }
         drop(listener);
         handshakes.give_up_all();

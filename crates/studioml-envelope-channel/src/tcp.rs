@@ -28,9 +28,23 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-/// For all connections that the listener takes from now on: they begin as the listener is.
+/// For all connections that the listener takes from now on: on Linux they begin as the listener is.
 pub(crate) fn prepare(listener: &TcpListener) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_nodelay(listener, true);
     acknowledge_with_answers(listener);
+}
+
+/// For a connection that a listener of [`prepare`] has taken.
+#[cfg(target_os = "linux")]
+pub(crate) fn taken(_stream: &TcpStream) -> io::Result<()> {
+    Ok(())
+}
+
+/// For a connection that a listener has taken.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn taken(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)
 }
 
 /// For speed alone: where it fails or is not known, everything works as well.
@@ -41,3 +55,19 @@ fn acknowledge_with_answers(socket: impl std::os::fd::AsFd) {
 
 #[cfg(not(target_os = "linux"))]
 fn acknowledge_with_answers<S>(_socket: S) {}
+
+#[cfg(test)]
+mod tests {
+    use super::{TcpListener, connect, prepare, taken};
+
+    #[tokio::test]
+    async fn both_ends_send_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        prepare(&listener);
+        let (client, server) = tokio::join!(connect(listener.local_addr().unwrap()), listener.accept());
+        let (client, (server, _)) = (client.unwrap(), server.unwrap());
+        taken(&server).unwrap();
+        assert!(client.nodelay().unwrap());
+        assert!(server.nodelay().unwrap());
+    }
+}

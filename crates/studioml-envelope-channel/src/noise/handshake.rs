@@ -139,7 +139,7 @@ impl Handshake {
         output: &mut Vec<u8>,
     ) -> Result<(), HandshakeError> {
         let ee = dh(e, re)?;
-        let es = dh(&*self.s.0, re)?;
+        let es = dh(self.s.pair(), re)?;
         put_length(MESSAGE_2, output)?;
         self.write_e(e, output);
         self.symmetric.mix_key(&ee)?;
@@ -169,7 +169,7 @@ impl Handshake {
     fn write_message_3(&mut self, re: &P256PublicKey, output: &mut Vec<u8>) -> Result<(), HandshakeError> {
         put_length(MESSAGE_3, output)?;
         self.symmetric.encrypt_and_hash(self.s.public_key().as_bytes(), output)?;
-        self.symmetric.mix_key(&dh(&*self.s.0, re)?)?;
+        self.symmetric.mix_key(&dh(self.s.pair(), re)?)?;
         self.symmetric.encrypt_and_hash(&[], output)
     }
 
@@ -219,7 +219,7 @@ impl Handshake {
             established: Box::new(Established {
                 writer: RecordWriter(records::Writer::Noise(Writer::new(mine, self.options))),
                 reader: RecordReader(records::Reader::Noise(Reader::new(theirs, self.options))),
-                peer: Peer::Authenticated(peer),
+                peer: Arc::new(Peer::Authenticated(peer)),
             }),
         }
     }

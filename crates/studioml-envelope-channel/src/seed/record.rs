@@ -9,9 +9,7 @@
 
 use std::borrow::Cow;
 
-use studioml_envelope_core::AeadKey;
-
-use super::Direction;
+use super::{Direction, SharedKey};
 use crate::{RecordError, record::Received};
 
 const LENGTH: usize = 4;
@@ -46,14 +44,14 @@ impl Nonces {
 
 /// Writes records of one direction.
 pub(crate) struct Writer {
-    key: Box<dyn AeadKey>,
+    key: SharedKey,
     nonces: Nonces,
     max_message: usize,
     closed: bool,
 }
 
 impl Writer {
-    pub(super) fn new(key: Box<dyn AeadKey>, direction: Direction, max_message: usize) -> Self {
+    pub(super) fn new(key: SharedKey, direction: Direction, max_message: usize) -> Self {
         Self { key, nonces: Nonces::new(direction), max_message, closed: false }
     }
 
@@ -101,7 +99,7 @@ impl core::fmt::Debug for Writer {
 
 /// Reads records of one direction.
 pub(crate) struct Reader {
-    key: Box<dyn AeadKey>,
+    key: SharedKey,
     nonces: Nonces,
     max_message: usize,
     /// Nothing has come after the END line yet, so that one line feed may.
@@ -110,7 +108,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(key: Box<dyn AeadKey>, direction: Direction, max_message: usize) -> Self {
+    pub(super) fn new(key: SharedKey, direction: Direction, max_message: usize) -> Self {
         Self { key, nonces: Nonces::new(direction), max_message, at_start: true, over: false }
     }
 
@@ -174,12 +172,12 @@ mod tests {
     use studioml_envelope_core::Aead as _;
     use studioml_envelope_rustcrypto::AEAD;
 
-    use super::{Direction, Nonces, Reader, Received, RecordError, Writer};
+    use super::{Direction, Nonces, Reader, Received, RecordError, SharedKey, Writer};
 
     fn pair(next: u64) -> (Writer, Reader) {
         let direction = Direction::ServerToClient;
-        let mut writer = Writer::new(AEAD.load(&[7; 32]), direction, 100);
-        let mut reader = Reader::new(AEAD.load(&[7; 32]), direction, 100);
+        let mut writer = Writer::new(SharedKey::new(AEAD.load(&[7; 32])), direction, 100);
+        let mut reader = Reader::new(SharedKey::new(AEAD.load(&[7; 32])), direction, 100);
         (writer.nonces.next, reader.nonces.next) = (Some(next), Some(next));
         (writer, reader)
     }

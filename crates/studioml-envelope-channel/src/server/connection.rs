@@ -8,7 +8,7 @@ use std::{
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{Handler, Origin, Server, ServerEvent, admission::Slot};
-use crate::{Channel, ChannelError, Receipt, budget::Budget};
+use crate::{Channel, ChannelError, Receipt, budget::Budget, tcp};
 
 /// What all connections of a server share.
 pub(super) struct Service<H> {
@@ -17,11 +17,17 @@ pub(super) struct Service<H> {
     pub(super) budget: Arc<Budget>,
 }
 
+/// Which side ends a channel in order.
+enum Closed {
+    ByClient,
+    ByServer,
+}
+
 impl<H: Handler> Service<H> {
     pub(super) async fn serve(&self, stream: TcpStream, address: SocketAddr, slot: Slot, drain: watch::Receiver<bool>) {
         let counters = &self.server.counters;
         // boxed: what a handshake needs is given back when the channel stands
-        let channel = match Box::pin(self.establish(stream, slot)).await {
+        let mut channel = match Box::pin(self.establish(stream, slot)).await {
             Ok(channel) => channel,
             Err(error) => {
                 self.server.observe(&ServerEvent::HandshakeFailed { address, error: &error });
@@ -32,15 +38,27 @@ impl<H: Handler> Service<H> {
         let peer = Arc::clone(channel.peer());
         self.server.observe(&ServerEvent::Established { address, peer: &peer });
         counters.established.fetch_add(1, Ordering::Release);
-        let channel = channel.within(Arc::clone(&self.budget));
-        let ended = self.exchange(channel, Origin { peer: Arc::clone(&peer), address }, drain).await;
+        channel.count_against(Arc::clone(&self.budget));
+        let origin = Origin { peer: Arc::clone(&peer), address };
+        let ended = match self.exchange(&mut channel, &origin, drain).await {
+            Ok(Closed::ByClient) => {
+                // whether it still hears our close changes nothing
+                let _ = Box::pin(channel.close()).await;
+                Ok(())
+            }
+            Ok(Closed::ByServer) => Box::pin(channel.close()).await,
+            Err(error) => {
+                drop(channel);
+                Err(error)
+            }
+        };
         self.server.observe(&ServerEvent::Ended { address, peer: &peer, error: ended.as_ref().err() });
         let counter = if ended.is_ok() { &counters.closed } else { &counters.failed };
         counter.fetch_add(1, Ordering::Release);
     }
 
     async fn establish(&self, stream: TcpStream, mut slot: Slot) -> Result<Channel<TcpStream>, ChannelError> {
-        stream.set_nodelay(true)?;
+        tcp::taken(&stream)?;
         let deadlines = self.server.options.deadlines;
         tokio::select! {
             biased;
@@ -52,10 +70,10 @@ impl<H: Handler> Service<H> {
     /// Messages in, receipts out, in order, until either side closes.
     async fn exchange(
         &self,
-        mut channel: Channel<TcpStream>,
-        origin: Origin,
+        channel: &mut Channel<TcpStream>,
+        origin: &Origin,
         mut drain: watch::Receiver<bool>,
-    ) -> Result<(), ChannelError> {
+    ) -> Result<Closed, ChannelError> {
         let mut draining = false;
         while !draining || channel.is_mid_message() {
             let received = tokio::select! {
@@ -71,9 +89,7 @@ impl<H: Handler> Service<H> {
                 received => received?,
             };
             let Some(message) = received else {
-                // the client has ended in order; whether it still hears our close changes nothing
-                let _ = Box::pin(channel.close()).await;
-                return Ok(());
+                return Ok(Closed::ByClient);
             };
             if !self.server.permits(&origin.peer) {
                 return Err(ChannelError::Revoked);
@@ -82,7 +98,7 @@ impl<H: Handler> Service<H> {
             self.count(&receipt);
             channel.send(&receipt.to_json()).await?;
         }
-        Box::pin(channel.close()).await
+        Ok(Closed::ByServer)
     }
 
     fn count(&self, receipt: &Receipt) {
