@@ -1,5 +1,6 @@
-//! Handshakes of the channel, client and server on one core over loopback, beside the library's bare calls and the seed's own
-//! Python: all in turns of some 10 ms, so that what else the machine does falls on all alike.
+//! Handshakes of the channel, client and server on one core over loopback, beside the library's bare calls, the same with the least
+//! that a connection costs, and the seed's own Python: all in turns of some 10 ms, so that what else the machine does falls on all
+//! alike.
 //!
 //! Prints, for each, the median time of one handshake, and the quartiles over many rounds of its rate by that of the bare calls
 //! and by that of the Python. The Python runs where `STUDIOML_PYTHON` names one with `cryptography`.
@@ -42,9 +43,14 @@ fn measure(provider: &Provider, mode: Mode, rounds: usize) {
     let runtime = one_thread();
     let server = runtime.block_on(async { Serving::start(&keys, provider, mode) });
 
-    let (bare, in_memory) = (|| bare.run(), || drop(establish(keys.handshakes(provider, mode))));
-    let mut contenders =
-        vec![Contender::new("bare calls", || timed(bare)), Contender::new("in memory", || timed(in_memory))];
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (bare, floor) = (|| bare.run(), || bare.run_over_tcp(&listener));
+    let in_memory = || drop(establish(keys.handshakes(provider, mode)));
+    let mut contenders = vec![
+        Contender::new("bare calls", || timed(bare)),
+        Contender::new("floor: bare calls, blocking sockets", || timed(floor)),
+        Contender::new("in memory", || timed(in_memory)),
+    ];
     for (name, at_once) in [("one after another".to_owned(), 1), (format!("{AT_ONCE} at once"), AT_ONCE)] {
         let (runtime, server, connector) = (&runtime, &server, &connector);
         let turn = move || runtime.block_on(server.shake_hands(connector, TURN, at_once));

@@ -3,6 +3,7 @@
 //! Client and server are tasks of one thread, so that a rate is what one core does for both.
 
 use std::hint::black_box;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +47,15 @@ impl Mode {
         match self {
             Self::Seed => 2,
             Self::Noise => 6, // ee, es, se at each end
+        }
+    }
+
+    /// The bytes of each flight of a handshake, the client's first.
+    #[must_use]
+    pub const fn flights(self) -> &'static [usize] {
+        match self {
+            Self::Seed => &[178, 178],
+            Self::Noise => &[67, 164, 99],
         }
     }
 }
@@ -168,6 +178,33 @@ impl BareHandshake {
             let peer = UnparsedPublicKey::new(&ECDH_P256, &self.peer);
             agree(&self.kept, peer, (), |x| Ok(black_box(x.len()))).expect("the point is on the curve");
         }
+    }
+
+    /// Once, and beside it the least that a connection costs: blocking sockets, both ends in this thread, which connect, send each
+    /// other as many bytes as the handshake does, and close.
+    ///
+    /// # Panics
+    /// If the system has no random bytes, or the listener does not listen on the loopback network.
+    pub fn run_over_tcp(&self, listener: &std::net::TcpListener) {
+        let address = listener.local_addr().expect("it is bound");
+        let mut client = std::net::TcpStream::connect(address).expect("it listens");
+        client.set_nodelay(true).expect("a socket");
+        self.run();
+        let mut flights = self.mode.flights().iter();
+        let mut bytes = [0; 256];
+        let mut pass_on = |from: &mut std::net::TcpStream, to: &mut std::net::TcpStream| {
+            if let Some(flight) = flights.next().and_then(|length| bytes.get_mut(..*length)) {
+                from.write_all(flight).expect("the other end reads");
+                to.read_exact(flight).expect("the other end wrote");
+            }
+        };
+        let (mut server, _) = listener.accept().expect("a connection waits");
+        for _ in 0..2 {
+            pass_on(&mut client, &mut server);
+            pass_on(&mut server, &mut client);
+        }
+        drop(client);
+        assert_eq!(server.read(&mut bytes).expect("the client has closed"), 0);
     }
 }
 
