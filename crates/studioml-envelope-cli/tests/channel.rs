@@ -4,13 +4,17 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
 use support::{Place, Ran};
+
+/// Nothing here takes this long, on a slow and busy machine either.
+const LONG: Duration = Duration::from_secs(180);
 
 /// A running `channel serve`, stopped by SIGTERM.
 struct Served {
@@ -35,6 +39,21 @@ impl Served {
         Self { child, stdout, address }
     }
 
+    /// Sends SIGTERM and says whether the server ends by itself.
+    fn ends_when_told(mut self, place: &Place) -> bool {
+        place.tool("kill", &[&self.child.id().to_string()]);
+        let deadline = Instant::now() + LONG;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        false
+    }
+
     /// Sends SIGTERM and returns the last line of what the server said.
     fn stop(mut self, place: &Place) -> String {
         place.tool("kill", &[&self.child.id().to_string()]);
@@ -43,8 +62,6 @@ impl Served {
         lines.last().cloned().unwrap_or_default()
     }
 }
-
-use std::io::Read as _;
 
 fn fingerprint(place: &Place, key: &str) -> String {
     place.run(&format!("fingerprint {key}")).exits(0).stdout_text().trim().to_owned()
@@ -74,7 +91,7 @@ fn envelopes_arrive_in_the_directory_queue_and_get_receipts() {
     let refused: Ran = place.run(&format!("{send} --key client message.json request.json"));
     let refused = refused.exits(1).says("1 of 2 messages were refused");
     assert!(refused.stdout_text().contains("request.json: refused: not a message envelope"));
-    place.run(&format!("{send} --key stranger message.json")).exits(4);
+    place.run(&format!("{send} --key stranger message.json")).exits(4).says("may not have this key on its list");
     let wrong = fingerprint(&place, "stranger");
     place.run(&format!("channel send --connect {} --peer {wrong} --key client message.json", served.address)).exits(4);
 
@@ -104,7 +121,7 @@ fn a_client_taken_off_the_list_is_let_in_no_more() {
     assert_eq!(sent, "standard input: accepted\n");
 
     place.write("clients", "# nobody\n");
-    let deadline = Instant::now() + Duration::from_secs(180);
+    let deadline = Instant::now() + LONG;
     while place.run(&format!("{send} message.json")).exit == 0 {
         assert!(Instant::now() < deadline, "the list is not read again");
     }
@@ -115,6 +132,8 @@ fn a_client_taken_off_the_list_is_let_in_no_more() {
 #[test]
 fn the_seeds_exchange_needs_a_word() {
     let place = place();
+    place.run("channel serve --listen 127.0.0.1 --mode seed --unauthenticated").exits(2).says("HOST:PORT");
+    place.run("channel send --connect 127.0.0.1:99999 --mode seed --unauthenticated message.json").exits(2);
     place.run("channel serve --listen 127.0.0.1:0 --mode seed").exits(2).says("--unauthenticated");
     place.run("channel serve --listen 127.0.0.1:0 --key server").exits(2).says("--allow");
     place.run("channel serve --listen 127.0.0.1:0 --key server --allow no-such-file").exits(4);
@@ -127,4 +146,34 @@ fn the_seeds_exchange_needs_a_word() {
     place.run(&format!("{send} message.json")).exits(2).says("--unauthenticated");
     place.run(&format!("{send} --unauthenticated message.json")).exits(0);
     assert_eq!(served.stop(&place), "stopped: 1 messages accepted, 0 refused");
+}
+
+#[test]
+fn what_cannot_be_a_message_is_refused_before_a_server_is_connected_to() {
+    let place = place();
+    place.write("empty", "");
+    place.write("large", vec![b' '; 16 * 1024 * 1024 + 1]);
+    let peer = fingerprint(&place, "server");
+    for mode in [format!("--key client --peer {peer}"), "--mode seed --unauthenticated".to_owned()] {
+        // port 1 serves nobody: whoever got so far would have exit code 4
+        let send = format!("channel send --connect 127.0.0.1:1 {mode}");
+        place.run(&format!("{send} message.json")).exits(4);
+        place.run(&format!("{send} message.json empty")).exits(3).says("empty: there is nothing in it");
+        place.run(&format!("{send} message.json large")).exits(3).says("large: larger than the 16777216 bytes");
+        place.run_with(&send, b"").exits(3).says("standard input: there is nothing in it");
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_keep_the_server_from_ending() {
+    let place = place();
+    let served = Served::start(&place, "--key server --allow clients");
+    place.tool("mkfifo", &["hanging"]);
+    std::fs::rename(place.file("hanging"), place.file("clients")).unwrap();
+    let (opened, is_open) = mpsc::channel();
+    let path = place.file("clients");
+    std::thread::spawn(move || opened.send(std::fs::OpenOptions::new().write(true).open(path)));
+    // the server reads the list again, and nobody writes it
+    let _held = is_open.recv_timeout(LONG).unwrap().unwrap();
+    assert!(served.ends_when_told(&place), "it waits for the disk");
 }

@@ -9,7 +9,7 @@ use std::{
 
 use studioml_envelope::{Digest, Fingerprint, Message, MessageError, P256PrivateKey, Provider};
 use studioml_envelope_channel::{
-    AllowList, AllowListError, ChannelError, Connector, Origin, Peer, Pins, Receipt, Server, ServerEvent, SubmitError,
+    AllowList, AllowListError, Connector, DEFAULT_MAX_MESSAGE, Origin, Peer, Pins, Receipt, Server, ServerEvent,
     noise::LocalKey,
 };
 use tokio::net::TcpListener;
@@ -31,6 +31,7 @@ pub fn run(global: &Global, channel: Channel, provider: &Provider) -> Outcome {
     match channel {
         Channel::Keygen { name, comment, force } => keygen::channel(global, provider, &name, &comment, force),
         Channel::Serve { listen, key, allow, to, mode } => {
+            check_address("--listen", &listen)?;
             let server = match mode.wanted()? {
                 ChannelMode::Noise => {
                     let (Some(key), Some(allow)) = (key, allow) else {
@@ -43,9 +44,10 @@ pub fn run(global: &Global, channel: Channel, provider: &Provider) -> Outcome {
                 ChannelMode::Seed => Serving { server: Server::seed_unauthenticated(provider), allow: None },
             };
             let outlet = Outlet { json: global.json, digest: provider.digest, to };
-            runtime()?.block_on(serve(server, &listen, outlet))
+            run_to_end(serve(server, &listen, outlet))
         }
         Channel::Send { connect, key, peer, inputs, mode } => {
+            check_address("--connect", &connect)?;
             let connector = match mode.wanted()? {
                 ChannelMode::Noise => {
                     let (Some(key), Some(peer)) = (key, peer) else {
@@ -57,13 +59,25 @@ pub fn run(global: &Global, channel: Channel, provider: &Provider) -> Outcome {
                 ChannelMode::Seed => Connector::seed_unauthenticated(provider),
             };
             let inputs = if inputs.is_empty() { vec![PathBuf::from("-")] } else { inputs };
-            runtime()?.block_on(send(global.json, &connector, &connect, &inputs))
+            run_to_end(send(global.json, &connector, &connect, &inputs))
         }
     }
 }
 
-fn runtime() -> Outcome<tokio::runtime::Runtime> {
-    tokio::runtime::Runtime::new().map_err(|error| Failure::io(format!("starting: {error}")))
+/// Runs a verb to its end, and not to that of what a disk or a name server that hangs has not answered yet.
+fn run_to_end(verb: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::io(format!("starting: {error}")))?;
+    let outcome = runtime.block_on(verb);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Whether it is HOST:PORT, as far as that can be told without asking a name server.
+fn check_address(flag: &str, address: &str) -> Outcome {
+    match address.rsplit_once(':').map(|(_host, port)| port.parse::<u16>()) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(Failure::usage(format!("{flag}: {address} is not HOST:PORT"))),
+    }
 }
 
 fn local_key(path: &Path, global: &Global, provider: &Provider) -> Outcome<LocalKey> {
@@ -209,15 +223,16 @@ fn allow_many_connections() {
 
 /// Sends each message and prints its receipt. Succeeds only if every one was accepted.
 async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBuf]) -> Outcome {
-    let messages = inputs.iter().map(|path| Ok((path, read_input(Some(path))?))).collect::<Outcome<Vec<_>>>()?;
-    let mut client = connector.connect(address).await.map_err(|error| channel_failure(address, &error))?;
+    let messages = inputs.iter().map(|path| read_message(path)).collect::<Outcome<Vec<_>>>()?;
+    let mut client = connector.connect(address).await.map_err(|error| Failure::io(format!("{address}: {error}")))?;
     let mut refused = 0_usize;
-    for (path, message) in &messages {
-        let receipt = client.submit(message).await.map_err(|error| match error {
-            SubmitError::Channel(error) => channel_failure(address, &error),
-            error => Failure::io(format!("{address}: {error}")),
+    for (number, (name, message)) in messages.iter().enumerate() {
+        let receipt = client.submit(message).await.map_err(|error| {
+            let failure = Failure::io(format!("{address}: {name}: {error}"));
+            // a server says nothing to whom it does not know, so that its client learns of it here
+            let unknown = number == 0 && client.peer().key().is_some();
+            if unknown { failure.hint("the server may not have this key on its list of clients") } else { failure }
         })?;
-        let name = name_of(Some(path));
         match (json, &receipt) {
             (true, receipt) => print_line(&serde_json::json!({ "message": name, "receipt": receipt }).to_string())?,
             (false, Receipt::Accepted) => print_line(&format!("{name}: accepted"))?,
@@ -225,13 +240,21 @@ async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBu
         }
         refused += usize::from(!receipt.is_accepted());
     }
-    client.close().await.map_err(|error| channel_failure(address, &error))?;
+    if let Err(error) = client.close().await {
+        warn(format!("{address}: {error}")); // the receipts stand
+    }
     if refused > 0 {
         return Err(Failure::refused(format!("{refused} of {} messages were refused", messages.len())));
     }
     Ok(())
 }
 
-fn channel_failure(address: &str, error: &ChannelError) -> Failure {
-    Failure::io(format!("{address}: {error}"))
+/// A message under the name that it is told of by. What no server would get to see is refused before one is connected to.
+fn read_message(path: &Path) -> Outcome<(String, Vec<u8>)> {
+    let (name, message) = (name_of(Some(path)), read_input(Some(path))?);
+    match message.len() {
+        0 => Err(Failure::unusable(format!("{name}: there is nothing in it"))),
+        1..=DEFAULT_MAX_MESSAGE => Ok((name, message)),
+        _ => Err(Failure::unusable(format!("{name}: larger than the {DEFAULT_MAX_MESSAGE} bytes of a message"))),
+    }
 }
