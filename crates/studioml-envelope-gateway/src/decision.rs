@@ -105,7 +105,7 @@ pub enum PauseReason {
     DestinationRefuses,
     /// What can never pass cannot be put aside: the reject queue does not let the gateway publish, or make it.
     RejectQueueRefuses,
-    /// The destination has been out of reach for so long that messages were handed back.
+    /// The destination, or the reject queue, has not taken a message for so long that messages were handed back.
     DestinationUnavailable,
 }
 

@@ -43,8 +43,8 @@ pub struct Settings {
     pub window: usize,
     /// Waits between tries.
     pub backoff: Backoff,
-    /// After how long without a destination messages are handed back rather than held: well below the 30 minutes after which
-    /// RabbitMQ closes the channel of a consumer that does not acknowledge.
+    /// After how long without a destination, or a reject queue, that takes one, messages are handed back rather than held: well
+    /// below the 30 minutes after which RabbitMQ closes the channel of a consumer that does not acknowledge.
     pub hand_back_after: Duration,
     /// How long a message waits that another delivery is working on.
     pub busy_wait: Duration,
@@ -68,7 +68,6 @@ pub struct Lane {
     entries: BTreeMap<DeliveryId, Entry>,
     flow: Flow,
     pauses: u32,
-    sink_down_since: Option<Time>,
     /// Confirmed downstream, their acknowledgements lost: of those that the shared memory does not know.
     unacknowledged: Unacknowledged,
     random: fastrand::Rng,
@@ -81,6 +80,8 @@ struct Entry {
     live: bool,
     redelivered: bool,
     failures: u32,
+    /// Since when nobody takes it: neither the destination nor, if that is where it belongs, the reject queue.
+    unwanted_since: Option<Time>,
     /// The digest, and whether the shared memory was asked about it.
     digest: Option<(MessageDigest, bool)>,
 }
@@ -124,7 +125,6 @@ impl Lane {
             entries: BTreeMap::new(),
             flow: Flow::Running,
             pauses: 0,
-            sink_down_since: None,
             unacknowledged: Unacknowledged::default(),
             random: fastrand::Rng::with_seed(settings.seed),
         }
@@ -169,7 +169,7 @@ impl Lane {
         });
         let pause = match self.flow {
             Flow::Paused { until, .. } => Some(until),
-            Flow::Running => self.sink_down_since.map(|since| since.saturating_add(self.settings.hand_back_after)),
+            Flow::Running => self.unwanted_since().map(|since| since.saturating_add(self.settings.hand_back_after)),
             Flow::Draining => None,
         };
         waits.chain(pause).min()
@@ -202,7 +202,8 @@ impl Lane {
             actions.push(Action::Release(id));
             return;
         }
-        let entry = Entry { state: State::Processing, live: true, redelivered, failures: 0, digest: None };
+        let (state, digest) = (State::Processing, None);
+        let entry = Entry { state, live: true, redelivered, failures: 0, unwanted_since: None, digest };
         self.entries.insert(id, entry);
         actions.push(Action::Process(id));
     }
@@ -269,12 +270,12 @@ impl Lane {
             Published::Confirmed => {
                 entry.state = State::Acknowledging;
                 entry.failures = 0;
+                entry.unwanted_since = None;
                 match entry.digest {
                     Some((digest, true)) => memory.confirm(&digest),
                     Some((digest, false)) if !live => self.unacknowledged.insert(digest),
                     Some((_, false)) | None => {}
                 }
-                self.sink_down_since = None;
                 self.pauses = 0;
                 if live {
                     actions.push(Action::Acknowledge(id));
@@ -283,9 +284,7 @@ impl Lane {
                 }
             }
             _ if !live => self.over(id, memory, actions),
-            Published::Returned | Published::Nacked => self.wait(now, id, Step::Publish),
-            Published::Unavailable | Published::Unknown => {
-                self.sink_down_since.get_or_insert(now);
+            Published::Returned | Published::Nacked | Published::Unavailable | Published::Unknown => {
                 self.wait(now, id, Step::Publish);
             }
             Published::Misconfigured(reason) => {
@@ -314,6 +313,7 @@ impl Lane {
         match outcome {
             Published::Confirmed => {
                 entry.state = State::Acknowledging;
+                entry.unwanted_since = None;
                 actions.push(Action::Acknowledge(id));
             }
             Published::Misconfigured(reason) => {
@@ -357,8 +357,8 @@ impl Lane {
     }
 
     fn sink_restored(&mut self) {
-        self.sink_down_since = None;
         for entry in self.entries.values_mut() {
+            entry.unwanted_since = None;
             if matches!(entry.state, State::Waiting { then: Step::Publish, .. }) {
                 entry.state = State::Ready;
             }
@@ -393,8 +393,8 @@ impl Lane {
         match &mut self.flow {
             Flow::Paused { until, over, .. } => *over |= *until <= now,
             Flow::Running => {
-                let down_for = self.sink_down_since.map(|since| now.saturating_sub(since));
-                if down_for.is_some_and(|time| time >= self.settings.hand_back_after) {
+                let unwanted_for = self.unwanted_since().map(|since| now.saturating_sub(since));
+                if unwanted_for.is_some_and(|time| time >= self.settings.hand_back_after) {
                     self.pause(now, PauseReason::DestinationUnavailable, actions);
                 }
             }
@@ -404,7 +404,6 @@ impl Lane {
 
     /// Stops taking messages. What has not been begun to publish is handed back as the lane comes to know of it.
     fn pause(&mut self, now: Time, reason: PauseReason, actions: &mut Vec<Action>) {
-        self.sink_down_since = None;
         if self.flow == Flow::Running {
             self.pauses = self.pauses.saturating_add(1);
             // at least a second: a pause ends with a new consumer, which is no cheap way to ask
@@ -461,8 +460,16 @@ impl Lane {
         }
     }
 
+    /// Since when there is a message, still the source's, that nobody takes.
+    fn unwanted_since(&self) -> Option<Time> {
+        self.entries.values().filter(|entry| entry.live).filter_map(|entry| entry.unwanted_since).min()
+    }
+
     fn wait(&mut self, now: Time, id: DeliveryId, then: Step) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        if !matches!(then, Step::Process) {
+            entry.unwanted_since.get_or_insert(now);
+        }
         entry.failures = entry.failures.saturating_add(1);
         let wait = self.settings.backoff.wait(entry.failures, &mut self.random);
         entry.state = State::Waiting { until: now.saturating_add(wait), then };
