@@ -38,6 +38,7 @@ struct Queue {
 
 struct Route {
     name: Arc<str>,
+    settings: Settings,
     lane: Lane,
     queue: Queue,
     consuming: bool,
@@ -66,6 +67,8 @@ pub struct World {
     routes: Vec<Route>,
     sink_up: bool,
     faults: bool,
+    /// Whether gateways come and go. Of what one has seen the next knows nothing.
+    restarts: bool,
     outcome: Outcome,
 }
 
@@ -82,6 +85,8 @@ pub struct Outcome {
     handed_back: usize,
     duplicates_suppressed: usize,
     published_twice: usize,
+    kills: usize,
+    drains: usize,
 }
 
 impl AddAssign for Outcome {
@@ -96,6 +101,8 @@ impl AddAssign for Outcome {
         self.handed_back += other.handed_back;
         self.duplicates_suppressed += other.duplicates_suppressed;
         self.published_twice += other.published_twice;
+        self.kills += other.kills;
+        self.drains += other.drains;
     }
 }
 
@@ -109,6 +116,8 @@ impl Outcome {
             ("lost acknowledgements", self.lost_acknowledgements),
             ("pauses", self.pauses),
             ("handed back", self.handed_back),
+            ("kills", self.kills),
+            ("drains", self.drains),
         ] {
             assert!(count > 0, "{what} never happened: {self:?}");
         }
@@ -127,6 +136,7 @@ impl World {
             settings.backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(4) };
             Route {
                 name: name.into(),
+                settings,
                 lane: Lane::new(settings),
                 queue: Queue::default(),
                 consuming: true,
@@ -137,6 +147,7 @@ impl World {
             }
         });
         Self {
+            restarts: random.bool(),
             random,
             direction,
             now: Duration::ZERO,
@@ -182,6 +193,9 @@ impl World {
     }
 
     fn step(&mut self) {
+        if self.faults && self.restarts && self.random.u32(..200) == 0 {
+            return self.restart();
+        }
         let route = self.random.usize(..self.routes.len());
         match self.random.u32(..100) {
             0..10 if self.faults => self.send(route),
@@ -193,6 +207,63 @@ impl World {
             20..30 => self.pass_time(route),
             30..60 => self.deliver(route),
             _ => self.end_something(route),
+        }
+    }
+
+    /// The gateway ends, drained or killed, and another begins.
+    fn restart(&mut self) {
+        if self.random.bool() {
+            self.outcome.drains += 1;
+            self.drain();
+        } else {
+            self.outcome.kills += 1;
+            self.kill();
+        }
+        self.memory = Memory::new(10_000);
+        for route in &mut self.routes {
+            route.lane = Lane::new(route.settings);
+            route.consuming = true;
+            route.told_confirmed.clear();
+        }
+    }
+
+    /// Brings what is under way to an end, and nothing else.
+    fn drain(&mut self) {
+        for route in 0..self.routes.len() {
+            self.tell(route, Event::Drain);
+        }
+        let mut steps = 0;
+        while !self.routes.iter().all(|route| route.lane.is_idle()) {
+            let route = self.random.usize(..self.routes.len());
+            match self.random.u32(..10) {
+                0 => self.pass_time(route),
+                // a broker may send until it has heard that nobody listens
+                1 => self.deliver(route),
+                _ => self.end_something(route),
+            }
+            steps += 1;
+            assert!(steps < 100_000, "it does not drain: {:?}", self.routes[route].lane);
+        }
+        for route in &self.routes {
+            assert!(route.queue.out.is_empty(), "a drained gateway holds {:?}", route.queue.out);
+        }
+    }
+
+    /// What was under way has happened, or has not; nobody is told.
+    fn kill(&mut self) {
+        for route in 0..self.routes.len() {
+            for (operation, _, message, reason) in std::mem::take(&mut self.routes[route].under_way) {
+                match operation {
+                    Operation::Publish => {
+                        self.publish(route, message);
+                    }
+                    Operation::Reject => {
+                        self.reject(route, message, reason.unwrap().code);
+                    }
+                    Operation::Process | Operation::Acknowledge => {}
+                }
+            }
+            self.put_back_all(route);
         }
     }
 
@@ -215,13 +286,18 @@ impl World {
 
     fn cut_source(&mut self, route: usize) {
         self.outcome.cuts += 1;
+        self.put_back_all(route);
+        self.tell(route, Event::SourceLost);
+    }
+
+    /// What was handed over and not acknowledged is handed over again.
+    fn put_back_all(&mut self, route: usize) {
         let queue = &mut self.routes[route].queue;
         let out = std::mem::take(&mut queue.out);
         for (_, message) in out.into_iter().rev() {
             queue.waiting.push_front((message, true));
         }
         self.sort_reports(route);
-        self.tell(route, Event::SourceLost);
     }
 
     /// A requeued message takes its place among those not delivered yet.
@@ -442,7 +518,7 @@ impl World {
             outcome.published_twice += route.published.len() - firsts.len();
             outcome.rejected += route.rejected.len();
         }
-        if self.direction == Direction::Requests {
+        if self.direction == Direction::Requests && !self.restarts {
             let [one, two] = &self.routes[..] else { panic!("two routes") };
             let on_both = one.published.iter().find(|a| two.published.iter().any(|b| a.content == b.content));
             assert!(on_both.is_none(), "{on_both:?} was replayed on another queue");
