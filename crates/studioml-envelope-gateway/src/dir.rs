@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 use regex_lite::Regex;
 use rustix::fs::{CWD, RenameFlags};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::config::{DirConfig, RejectsConfig};
 use crate::decision::Reason;
@@ -37,6 +38,9 @@ use batch::Batches;
 
 /// The gateway's own folder below the root. Its leading dot keeps it from being a queue.
 const OWN: &str = ".gateway";
+
+/// How long a disk gets to answer. What was asked of it goes on, and what that claims goes back as it ends.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory queue, as a source and as a sink.
 #[derive(Clone)]
@@ -169,9 +173,20 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Runs what blocks on a thread where it may.
+/// Runs what blocks on a thread where it may, and waits for it as long as for a broker: a network file system that hangs
+/// would hold its caller for ever.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+    blocking_for(PATIENCE, work).await
+}
+
+async fn blocking_for<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    match timeout(patience, tokio::task::spawn_blocking(work)).await {
+        Ok(done) => done.map_err(io::Error::other),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer")),
+    }
 }
 
 #[cfg(test)]

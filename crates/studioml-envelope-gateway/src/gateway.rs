@@ -10,9 +10,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::amqp::Broker;
 use crate::channel::Listener;
-use crate::config::{Config, InnerConfig, OuterConfig};
+use crate::config::{AmqpConfig, Config, InnerConfig, OuterConfig};
 use crate::decision::{Direction, Memory};
-use crate::dir::Directory;
+use crate::dir::{self, Directory};
 use crate::health::Health;
 use crate::http::Server;
 use crate::keyring::{KeyRing, log_finding};
@@ -186,13 +186,20 @@ fn connect(config: &Config, provider: &Provider, metrics: &Arc<Metrics>) -> Resu
     Ok(Ends { outer_source, outer_sink, inner_source, inner_sink, look_every })
 }
 
-/// How long the supervisor may be silent before the gateway is taken for hung. It asks each broker for its queues and for
-/// single ones, and gives a connection up that does not answer: two answers of each side are the most it waits for.
+/// How long the supervisor may be silent before the gateway is taken for hung. It asks each side for its queues and for
+/// single ones, says after each that it goes on, and waits for two answers of each side at most in between.
 fn heartbeat(config: &Config) -> Duration {
-    let outer = if let OuterConfig::Amqp(outer) = &config.outer { outer.timeout_seconds } else { 0.0 };
-    let inner = if let InnerConfig::Amqp(inner) = &config.inner { inner.timeout_seconds } else { 0.0 };
-    let waits = Duration::try_from_secs_f64(2.0 * (outer + inner)).unwrap_or_default();
-    Duration::from_secs(60).saturating_add(waits)
+    let broker = |broker: &AmqpConfig| Duration::try_from_secs_f64(broker.timeout_seconds).unwrap_or_default();
+    let outer = match &config.outer {
+        OuterConfig::Amqp(outer) => broker(outer),
+        OuterConfig::Dir(_) => dir::PATIENCE,
+        OuterConfig::Channel(_) => Duration::ZERO,
+    };
+    let inner = match &config.inner {
+        InnerConfig::Amqp(inner) => broker(inner),
+        InnerConfig::Dir(_) => dir::PATIENCE,
+    };
+    Duration::from_secs(60).saturating_add(outer.saturating_add(inner).saturating_mul(2))
 }
 
 /// One look is at both sides: a broker is not to be asked as often as a directory, and a directory not as seldom.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -16,7 +17,7 @@ use crate::gateway::{Gateway, GatewayError};
 
 /// Threads that do not compute: they wait on sockets and channels. On a single core one is enough.
 const MOST_WORKERS: usize = 2;
-/// How long threads that wait on disks are waited for at the end.
+/// How long threads that wait on disks are waited for at the end, and how long after that anything else is.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// Threads that wait on disks.
 const MOST_BLOCKING: usize = 64;
@@ -57,12 +58,18 @@ pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
         .enable_all()
         .thread_name("gateway")
         .build()?;
+    let (_ended_when_dropped, has_ended) = mpsc::channel::<()>();
     let ended = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let patience = config.drain_time().saturating_add(LAST_MOMENT * 2);
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+            }
+            let watch = move || end_unless(&has_ended, patience, || std::process::exit(1));
+            if let Err(error) = std::thread::Builder::new().name("last-moment".to_owned()).spawn(watch) {
+                tracing::warn!(%error, "nothing sees to it that the process ends in time");
             }
         };
         let gateway = Gateway::start(config, provider).await?;
@@ -72,6 +79,15 @@ pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
     // a disk that hangs does not keep the process from ending: what it leaves unfinished, the next one finds
     runtime.shutdown_timeout(LAST_MOMENT);
     ended
+}
+
+/// Ends the process if it has not ended by itself: a thread that a hanging disk keeps in a system call cannot be stopped, and
+/// may be waited for. Nothing is lost by it, as by a kill.
+fn end_unless(has_ended: &Receiver<()>, patience: Duration, end: impl FnOnce()) {
+    if has_ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+        tracing::error!("something keeps the process from ending: it ends nevertheless");
+        end();
+    }
 }
 
 /// Whether a text is a filter for logs.
@@ -98,5 +114,26 @@ fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
         tracing::warn!(?current, ?maximum, "the limit on open files stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_kept_from_ending_ends_nevertheless_and_one_that_has_ended_is_left_alone() {
+        let ends_within = |patience| {
+            let (ended_when_dropped, has_ended) = mpsc::channel();
+            let (killed, was_killed) = mpsc::channel();
+            let watch = std::thread::spawn(move || end_unless(&has_ended, patience, || killed.send(()).unwrap()));
+            if patience > Duration::from_secs(1) {
+                drop(ended_when_dropped);
+            }
+            watch.join().unwrap();
+            was_killed.try_recv().is_ok()
+        };
+        assert!(ends_within(Duration::from_millis(1)));
+        assert!(!ends_within(Duration::from_secs(600)));
     }
 }

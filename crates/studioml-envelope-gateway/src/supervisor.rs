@@ -118,6 +118,7 @@ impl Supervisor {
             carried.outer.connection_was_lost();
         }
         let outer = self.requests.source.queues().await?;
+        self.health.supervisor_works();
         let (outer_reports, outer_requests): (Vec<_>, Vec<_>) = outer.into_iter().partition(QueueName::is_response);
         let mut found: BTreeSet<QueueName> = outer_requests.iter().cloned().collect();
 
@@ -127,6 +128,7 @@ impl Supervisor {
             let inner = reports.source.queues().await?.into_iter().filter(QueueName::is_response);
             let inner: BTreeSet<QueueName> = inner.collect();
             for queue in candidates.chain(inner.iter().cloned()).collect::<BTreeSet<_>>() {
+                self.health.supervisor_works();
                 match keys.report_coverage(&queue) {
                     Coverage::Key(prefix) => {
                         if self.is_report_queue(reports, carried, &queue, inner.contains(&queue)).await? {
@@ -140,6 +142,7 @@ impl Supervisor {
             }
         }
         for queue in outer_requests {
+            self.health.supervisor_works();
             let prefix = match keys.signing_coverage(&queue) {
                 Coverage::Key(prefix) => prefix,
                 Coverage::Nothing if self.clear_text_messages => String::new(),
@@ -159,6 +162,7 @@ impl Supervisor {
             return Ok(());
         }
         for gone in carried.outer.look(&found) {
+            self.health.supervisor_works();
             self.mirror_deletion(&gone, carried).await?;
         }
         Ok(())

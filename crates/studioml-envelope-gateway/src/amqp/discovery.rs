@@ -9,6 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex_lite::Regex;
 use rustls_native_certs::load_native_certs;
 use serde::Deserialize;
+use tokio::time::timeout;
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use zeroize::Zeroizing;
@@ -26,6 +27,7 @@ pub(super) struct Discovery {
     url: String,
     authorization: Zeroizing<String>,
     queues: Regex,
+    patience: Duration,
 }
 
 /// A binding, as far as it matters.
@@ -65,6 +67,7 @@ impl Discovery {
             url: format!("{base}/api/bindings/{vhost}"),
             authorization: Zeroizing::new(format!("Basic {}", STANDARD.encode(credentials.as_bytes()))),
             queues,
+            patience,
         })
     }
 
@@ -78,7 +81,10 @@ impl Discovery {
             serde_json::from_slice::<Vec<Binding>>(&text.map_err(|error| error.to_string())?)
                 .map_err(|error| error.to_string())
         });
-        let bindings = answer.await.map_err(|error| unavailable(error.to_string()))?.map_err(unavailable)?;
+        // the request has its limit; that a thread is free for it has not
+        let answer = timeout(self.patience.saturating_mul(2), answer).await;
+        let answer = answer.map_err(|_| unavailable("no thread is free to ask it".to_owned()))?;
+        let bindings = answer.map_err(|error| unavailable(error.to_string()))?.map_err(unavailable)?;
         let bound = |binding: &Binding| binding.source == EXCHANGE && binding.destination_type == "queue";
         let names = bindings.into_iter().filter(bound).map(|binding| binding.destination);
         let mut found: Vec<QueueName> =

@@ -141,7 +141,7 @@ fn a_message_of_a_name_that_is_in_flight_waits() {
     fs::write(root.path().join("rmq_q/message"), "the second").unwrap();
     assert!(claim_all(&directory, &queue).is_empty());
     assert_eq!(first[0].claim.read(100).unwrap(), b"contents of message");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     assert!(runtime.block_on(first[0].claim.acknowledge()));
     let second = claim_all(&directory, &queue);
     assert_eq!(second[0].claim.read(100).unwrap(), b"the second");
@@ -183,7 +183,7 @@ fn a_published_message_keeps_its_name_and_replaces_nothing() {
     let root = tempfile::tempdir().unwrap();
     let directory = open(root.path());
     let queue = queue("rmq_q");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         assert_eq!(directory.publish(&queue, &outgoing("m", b"1")).await, Published::Returned, "there is no queue");
         directory.prepare(&queue).await.unwrap();
@@ -211,7 +211,7 @@ fn published_messages_have_times_of_their_own() {
     let root = tempfile::tempdir().unwrap();
     let directory = open(root.path());
     let queue = queue("rmq_q");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let names: Vec<String> = (0..200).rev().map(|number| format!("m-{number:03}")).collect();
     runtime.block_on(async {
         directory.prepare(&queue).await.unwrap();
@@ -231,7 +231,7 @@ fn rejects_of_one_name_are_kept_apart_and_a_stray_reason_takes_no_place() {
     let (root, queue) = with_messages(&[]);
     let directory = open(root.path());
     let reason = Reason::new(ReasonCode::Malformed, &"no good");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     fs::write(root.path().join(".gateway/rejected/m.reason.json"), "left by a process that was killed").unwrap();
     for body in ["one", "two"] {
         fs::write(root.path().join("rmq_q/m"), body).unwrap();
@@ -253,7 +253,7 @@ fn rejects_are_bounded_in_bytes_and_age_too() {
     let bounds = RejectsConfig { max_bytes: 250, max_age_seconds: 1_000_000, ..RejectsConfig::default() };
     let directory = Directory::open(&config(root.path()), &bounds).unwrap();
     let reason = Reason::new(ReasonCode::Malformed, &"no good");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for number in 0..5 {
         fs::write(root.path().join(format!("rmq_q/m-{number}")), [0; 100]).unwrap();
         let claimed = claim_all(&directory, &queue);
@@ -296,4 +296,13 @@ async fn a_report_queue_has_one_reader_at_a_time() {
     assert!(matches!(other.open(&reports, 1).await, Err(crate::queue::SourceError::Taken)));
     drop(reader);
     assert!(other.open(&reports, 1).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_is_not_waited_for_for_ever() {
+    let (answer, answered) = std::sync::mpsc::channel();
+    let asked = blocking_for(Duration::from_millis(1), move || answered.recv().is_ok());
+    assert_eq!(asked.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    answer.send(()).unwrap(); // or the runtime would wait for it
+    assert!(blocking(|| true).await.unwrap());
 }

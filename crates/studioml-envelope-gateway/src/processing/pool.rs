@@ -9,7 +9,6 @@ use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 type Answer = Box<dyn Any + Send>;
@@ -25,10 +24,10 @@ const WAITING_FOR_ONE_KEPT_BACK: usize = 4;
 /// Which lane a job belongs to.
 pub(crate) type LaneId = u64;
 
-/// Threads that compute.
+/// Threads that compute. They end some time after it is dropped, each with the job that it has: who drops it does not wait
+/// for a disk that hangs, from which one of them may be reading.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -60,8 +59,9 @@ impl Pool {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("crypto-{number}")).spawn(move || shared.work())
         };
-        let threads = (0..threads).map(spawn).collect::<Result<_, _>>()?;
-        Ok(Self { shared, threads })
+        let pool = Self { shared: Arc::clone(&shared) };
+        (0..threads).try_for_each(|number| spawn(number).map(drop))?;
+        Ok(pool)
     }
 
     /// Queues a job behind the others of its lane. Its answer is dropped some time after it has ended; if it panics, what it
@@ -159,11 +159,12 @@ impl Waiting {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        let mut waiting = self.shared.lock();
+        waiting.closed = true;
+        let jobs = std::mem::take(&mut waiting.jobs);
+        drop(waiting);
         self.shared.changed.notify_all();
-        for thread in self.threads.drain(..) {
-            let _ = thread.join(); // its panics were caught
-        }
+        drop(jobs); // who waits for their answers is told that there are none
     }
 }
 
