@@ -261,9 +261,14 @@ impl Supervisor {
     /// Tells probes and metrics how things are, and makes sure that the threads that compute still do.
     fn tell(&self, carried: &Carried, keys: &Keys, look: Look) {
         let mut obstacles = look.obstacles;
-        let sides = [(Side::outer, self.requests.source.connected()), (Side::inner, self.requests.sink.connected())];
-        for (side, connected) in sides {
-            let connected = *connected.borrow();
+        // each way has a connection of its own at either side: one that consumes, one that publishes
+        let reports = self.reports.as_ref();
+        let sides = [
+            (Side::outer, self.requests.source.connected(), reports.map(|reports| reports.sink.connected())),
+            (Side::inner, self.requests.sink.connected(), reports.map(|reports| reports.source.connected())),
+        ];
+        for (side, of_requests, of_reports) in sides {
+            let connected = *of_requests.borrow() && of_reports.is_none_or(|connected| *connected.borrow());
             self.metrics.connected(side, connected);
             if !connected {
                 obstacles.push(format!("{side:?}: out of reach"));

@@ -188,6 +188,12 @@ fn nothing_is_lost_when_brokers_are_killed_stalled_or_blocked() {
         inner.memory_alarm(false);
         traffic.wait_for_more(50);
 
+        println!("outer broker blocked by an alarm");
+        outer.memory_alarm(true);
+        wait::until("the gateway to notice", || gateway.get("/readyz").1.contains("outer: out of reach").then_some(()));
+        outer.memory_alarm(false);
+        traffic.wait_for_more(50);
+
         println!("outer broker stalled");
         outer.signal(Signal::STOP);
         std::thread::sleep(Duration::from_secs(short_or_long(6, 30)));
@@ -201,6 +207,18 @@ fn nothing_is_lost_when_brokers_are_killed_stalled_or_blocked() {
             inner.signal(Signal::CONT);
             traffic.wait_for_more(50);
         }
+
+        println!("a gateway told to end while both brokers stall");
+        let other = world.start();
+        other.wait_until_ready();
+        traffic.wait_for_more(50);
+        inner.signal(Signal::STOP);
+        outer.signal(Signal::STOP);
+        let took = other.terminate();
+        inner.signal(Signal::CONT);
+        outer.signal(Signal::CONT);
+        assert!(took < Duration::from_secs(20), "{took:?}");
+        traffic.wait_for_more(50);
     });
     let duplicates = traffic.settle();
     let reconnects = gateway.metric("studioml_gateway_reconnects_total", &[]);
