@@ -10,7 +10,10 @@ use studioml_envelope_core::Provider;
 use thiserror::Error;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
 use crate::config::{Config, ConfigError, LogConfig, LogFormat};
 use crate::gateway::{Gateway, GatewayError};
@@ -97,16 +100,15 @@ pub(crate) fn is_log_filter(text: &str) -> bool {
 
 fn set_up_logs(config: &LogConfig) -> Result<(), ServiceError> {
     let filter = EnvFilter::try_new(&config.level).map_err(|_| ServiceError::LogLevel)?;
-    // it calls an error what is an answer here: that a queue does not exist
-    let filter = match "lapin=off".parse() {
-        Ok(quiet) if !config.level.contains("lapin") => filter.add_directive(quiet),
-        _ => filter,
+    // Whatever the filter lets through: the libraries below write passwords, and messages byte by byte, at their lower levels,
+    // and one calls an error what is an answer here, that a queue does not exist.
+    let our_own = filter_fn(|line| line.target().starts_with("studioml_envelope"));
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let lines = match config.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
-    let _already_set_up = match config.format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
-    };
+    let _already_set_up = registry().with(lines.with_filter(filter.and(our_own))).try_init();
     Ok(())
 }
 

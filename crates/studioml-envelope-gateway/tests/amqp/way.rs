@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lapin::BasicProperties;
 use sha2::{Digest, Sha256};
 use studioml_envelope::Opener;
@@ -228,6 +229,38 @@ fn a_message_that_was_published_before_is_not_published_again() {
     let duplicates = || gateway.metric("studioml_gateway_messages_total", &["result=\"duplicate\""]);
     wait::until("the duplicates", || (duplicates() == 4.0).then_some(()));
     assert_eq!(inner.count("rmq_one"), Some(1));
+}
+
+#[test]
+fn no_line_of_the_log_holds_a_secret_or_a_message_at_any_level() {
+    let mut world = World::new();
+    let outer = world.outer.client();
+    let (node, user) = (world.outer_node(), format!("gateway-of-{}", world.outer.name));
+    let (users, account) = (format!("users/{user}"), r#"{"password":"a-secret-word","tags":"administrator"}"#);
+    wait::until("the user", || node.management("PUT", &users, Some(account)));
+    let (path, all) =
+        (format!("permissions/{}/{user}", world.outer.name), r#"{"configure":".*","write":".*","read":".*"}"#);
+    wait::until("the rights", || node.management("PUT", &path, Some(all)));
+    world.outer.url = world.outer.url.replace("guest:guest", &format!("{user}:a-secret-word"));
+    world.configure("[log]\nlevel = \"trace,lapin=trace,amq_protocol_tcp=trace,ureq=trace\"\n");
+    outer.declare("rmq_one", false);
+    let (sent, junk) = (request(1, 300), b"what nobody is to read in a log".to_vec());
+    let sealed = world.experimenter.seal(&sent);
+    assert!(outer.publish("rmq_one", &junk, client_properties()));
+    assert!(outer.publish("rmq_one", &sealed, client_properties()));
+    let gateway = world.start();
+    world.inner.client().wait_for("rmq_one");
+    outer.wait_for("studioml-gateway-rejected");
+    let credentials = STANDARD.encode(format!("{user}:a-secret-word"));
+    let payload = &sealed[sealed.len() / 2..][..60];
+    let log = wait::until("the line of the reject", || Some(gateway.log()).filter(|log| log.contains(" rejected ")));
+    for secret in [b"a-secret-word", credentials.as_bytes(), &sent[..40], &junk, payload] {
+        let (text, numbers) = (String::from_utf8_lossy(secret), format!("{secret:?}"));
+        // as text, and as a list of bytes
+        assert!(!log.contains(&*text) && !log.contains(numbers.trim_matches(['[', ']'])), "{text} is in the log");
+    }
+    gateway.terminate();
+    node.management("DELETE", &users, None);
 }
 
 #[test]
