@@ -7,7 +7,7 @@ use serde::Serialize;
 use studioml_envelope_core::Provider;
 use studioml_envelope_keys::directory;
 
-use crate::config::{AmqpConfig, Config, InnerConfig, OuterConfig};
+use crate::config::{AmqpConfig, Config, InnerConfig, KeysConfig, OuterConfig, Parts};
 use crate::keyring::KeyRing;
 use crate::service::is_log_filter;
 use crate::{amqp, channel};
@@ -91,10 +91,34 @@ pub fn check(path: &Path, provider: &Provider) -> Report {
     let mut report = Report { findings: Vec::new() };
     match Config::read(path) {
         Ok(config) => check_config(&config, provider, &mut report),
-        Err(error) => report.add(Severity::Error, "", error),
+        Err(error) => {
+            report.add(Severity::Error, "", &error);
+            check_parts(path, &error.to_string(), provider, &mut report);
+        }
     }
     report.findings.sort_by_key(|finding| finding.severity);
     report
+}
+
+/// Of a file that cannot be used, whatever can be: beside `said`, the first thing that is wrong with it.
+fn check_parts(path: &Path, said: &str, provider: &Provider, report: &mut Report) {
+    let Ok(text) = std::fs::read_to_string(path) else { return };
+    let directory = path.parent().unwrap_or_else(|| Path::new(""));
+    let Some(Parts { problems, config, keys }) = Parts::read(&text, directory) else { return };
+    for (option, problem) in &problems {
+        // the part says in which of its options it is, the first error at which line
+        if problem.split("; in `").next().is_some_and(|problem| said.contains(problem)) {
+            continue;
+        }
+        report.add(Severity::Error, option, problem);
+    }
+    match (config, keys) {
+        (Some(config), Some(_)) => check_config(&config, provider, report),
+        // a side that cannot be read says nothing about the keys
+        (None, Some(keys)) => check_keys(&keys, false, provider, report),
+        // nor do mounts that cannot be read: those of the defaults are not meant
+        (_, None) => {}
+    }
 }
 
 fn check_config(config: &Config, provider: &Provider, report: &mut Report) {
@@ -108,7 +132,7 @@ fn check_config(config: &Config, provider: &Provider, report: &mut Report) {
         let text = "clear-text Requests pass on queues without a signing key: anybody who can publish there runs code";
         report.add(Severity::Warning, "clear_text_messages", text);
     }
-    check_keys(config, provider, report);
+    check_keys(&config.keys, config.clear_text_messages, provider, report);
     match &config.outer {
         OuterConfig::Dir(outer) => check_directory("outer.root", &outer.root, report),
         OuterConfig::Amqp(outer) => check_broker("outer", outer, report),
@@ -124,7 +148,7 @@ fn check_config(config: &Config, provider: &Provider, report: &mut Report) {
     }
 }
 
-fn check_keys(config: &Config, provider: &Provider, report: &mut Report) {
+fn check_keys(config: &KeysConfig, clear_text_messages: bool, provider: &Provider, report: &mut Report) {
     let keys = KeyRing::open(config, provider).current();
     for (mount, finding) in keys.findings() {
         let severity = match finding.severity() {
@@ -134,10 +158,10 @@ fn check_keys(config: &Config, provider: &Provider, report: &mut Report) {
         report.add(severity, mount, finding);
     }
     let mounts = [
-        ("keys.encryption", &config.keys.encryption),
-        ("keys.passphrase", &config.keys.passphrase),
-        ("keys.signing", &config.keys.signing),
-        ("keys.reports", &config.keys.reports),
+        ("keys.encryption", &config.encryption),
+        ("keys.passphrase", &config.passphrase),
+        ("keys.signing", &config.signing),
+        ("keys.reports", &config.reports),
     ];
     for (mount, path) in mounts {
         if !path.is_dir() {
@@ -147,7 +171,7 @@ fn check_keys(config: &Config, provider: &Provider, report: &mut Report) {
     if keys.identities.identities().is_empty() {
         report.add(Severity::Error, "keys.encryption", "no private key is loaded: nothing can be opened");
     }
-    if keys.signing.is_empty() && !config.clear_text_messages {
+    if keys.signing.is_empty() && !clear_text_messages {
         report.add(Severity::Warning, "keys.signing", "no keys: no queue is consumed");
     }
     for key in keys.identities.keys() {

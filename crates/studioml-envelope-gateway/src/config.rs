@@ -3,6 +3,7 @@
 //! What stands in it is never trusted to be complete or consistent: [`Config::problems`] says all that is wrong with the
 //! values, in one go, and [`crate::check()`] goes on to look at keys, directories and brokers.
 
+mod parts;
 mod secret;
 mod side;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub(crate) use parts::Parts;
 pub use secret::{BrokerAddress, BrokerUrl};
 pub use side::{AmqpConfig, ChannelConfig, ChannelPeer, DirConfig, InnerConfig, OuterConfig};
 
@@ -86,6 +88,14 @@ pub struct KeysConfig {
     pub reports: PathBuf,
     /// Seconds between two looks at the files.
     pub reload_seconds: f64,
+}
+
+impl KeysConfig {
+    fn make_relative_to(&mut self, directory: &Path) {
+        for path in [&mut self.encryption, &mut self.passphrase, &mut self.signing, &mut self.reports] {
+            *path = directory.join(&*path);
+        }
+    }
 }
 
 impl Default for KeysConfig {
@@ -239,9 +249,8 @@ impl Config {
             Some(value) if value.eq_ignore_ascii_case("false") => false,
             Some(_) => return Err(ConfigError::ClearTextVariable),
         };
-        let keys = &mut config.keys;
-        let paths = [&mut keys.encryption, &mut keys.passphrase, &mut keys.signing, &mut keys.reports];
-        for path in paths.into_iter().chain(config.outer.paths()).chain(config.inner.paths()) {
+        config.keys.make_relative_to(directory);
+        for path in config.outer.paths().into_iter().chain(config.inner.paths()) {
             *path = directory.join(&*path);
         }
         Ok(config)
@@ -300,10 +309,15 @@ impl Config {
 fn located(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count().saturating_add(1);
-    // the library quotes names and types, and strings that were no name; of those only short ones are ever right
-    let message: String = error.message().lines().collect::<Vec<_>>().join("; ");
-    let message = if message.contains("://") { "a value that cannot stand here" } else { &message };
-    format!("line {line}: {message}")
+    format!("line {line}: {}", without_secrets(error.message()))
+}
+
+/// A message of the library, on one line. It quotes names and types, and strings that were no name: a URL may be one.
+fn without_secrets(message: &str) -> String {
+    if message.contains("://") {
+        return "a value that cannot stand here".to_owned();
+    }
+    message.lines().collect::<Vec<_>>().join("; ")
 }
 
 fn fingerprint_policy<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<FingerprintPolicy, D::Error> {

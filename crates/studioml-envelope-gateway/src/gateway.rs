@@ -80,7 +80,7 @@ impl Gateway {
         let io = |what| move |source| GatewayError::Io { what, source };
         let metrics = Metrics::new();
         let health = Arc::new(Health::new(heartbeat(&config)));
-        let keys = Arc::new(KeyRing::open(&config, &provider));
+        let keys = Arc::new(KeyRing::open(&config.keys, &provider));
         for (mount, finding) in keys.current().findings() {
             log_finding(mount, finding);
         }

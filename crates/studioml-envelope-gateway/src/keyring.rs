@@ -10,7 +10,7 @@ use studioml_envelope_keys::directory::{
     Severity, SigningKeys, Watcher,
 };
 
-use crate::config::Config;
+use crate::config::{Config, KeysConfig};
 use crate::queue::QueueName;
 
 /// The mounted keys, kept new while the gateway runs.
@@ -41,8 +41,7 @@ pub(crate) enum Coverage {
 
 impl KeyRing {
     /// Reads the mounts for the first time. Never fails: what does not work is told by [`Keys::findings`].
-    pub(crate) fn open(config: &Config, provider: &Provider) -> Self {
-        let keys = &config.keys;
+    pub(crate) fn open(keys: &KeysConfig, provider: &Provider) -> Self {
         Self {
             identities: Arc::new(IdentityDirectory::open(&keys.encryption, &keys.passphrase, provider)),
             signing: Arc::new(KeyDirectory::open(&keys.signing, provider)),

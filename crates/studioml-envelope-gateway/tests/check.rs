@@ -81,3 +81,32 @@ fn brokers_are_shown_without_their_passwords() {
     assert!(report.contains("error: inner: the variable STUDIOML_NO_SUCH_VARIABLE is not set"), "{report}");
     assert!(!report.contains("secret-word") && !report.contains("user"), "{report}");
 }
+
+#[test]
+fn a_file_that_cannot_be_used_does_not_hide_what_else_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mounts = Mounts::empty(directory.path());
+    mounts.encryption.put("ssh-privatekey", b"no key");
+    let rest = "[limits]\nprefetch = \"many\"\n[http]\nlisten = \"x\"\n[log]\nlevle = \"info\"\n[extra]\n";
+    let check = |text: &str| check(&write_config(directory.path(), text), &provider());
+    let all = [
+        "error: keys.encryption: ssh-privatekey",
+        "invalid type: string \"many\"",
+        "unknown field `levle`",
+        "unknown field `extra`",
+    ];
+    // one that leaves both sides readable, and one that does not
+    let readable = directories(&mounts, rest);
+    let unreadable = readable.replace("kind = \"dir\"\nroot = \"inner\"", "kind = \"dir\"\nrot = \"inner\"");
+    for (text, also) in [(&readable, "error: http.listen"), (&unreadable, "unknown field `rot`")] {
+        let report = check(text).to_string();
+        for expected in all.iter().chain([&also]) {
+            assert_eq!(report.matches(expected).count(), 1, "{expected} is to stand once in\n{report}");
+        }
+        assert!(report.contains("gateway.toml: line "), "{report}");
+    }
+    // and what stands in a part that cannot be read is not shown
+    let text = readable.replace("root = \"outer\"", "root = 5\nurl = \"amqp://user:secret-word@host\"");
+    let report = check(&text).to_string();
+    assert!(report.contains("error: keys.encryption: ssh-privatekey") && !report.contains("secret-word"), "{report}");
+}
