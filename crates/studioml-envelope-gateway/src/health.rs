@@ -64,3 +64,29 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_not_heard_of_is_an_obstacle_to_life_and_to_readiness() {
+        let hangs = Health::new(Duration::ZERO);
+        hangs.set_obstacles(Vec::new());
+        std::thread::sleep(Duration::from_millis(1)); // no clock is so coarse
+        let obstacles = hangs.obstacles_to_life();
+        assert_eq!(obstacles.len(), 2, "{obstacles:?}");
+        assert!(obstacles[0].starts_with("the supervisor: not heard of"), "{obstacles:?}");
+        assert_eq!(hangs.obstacles_to_readiness(), obstacles);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_readiness_does_not_stand_in_the_way_of_life() {
+        let health = Health::new(Duration::from_secs(600));
+        assert_eq!(health.obstacles_to_readiness(), ["starting"]);
+        assert!(health.set_obstacles(vec!["inner: out of reach".to_owned()]));
+        assert!(!health.set_obstacles(vec!["inner: out of reach".to_owned()]), "no change");
+        assert_eq!(health.obstacles_to_readiness(), ["inner: out of reach"]);
+        assert_eq!(health.obstacles_to_life(), Vec::<String>::new());
+    }
+}

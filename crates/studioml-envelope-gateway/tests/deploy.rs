@@ -256,6 +256,8 @@ fn series_of_a_running_gateway() -> BTreeSet<String> {
     let (status, text) = gateway.get("/metrics");
     assert_eq!(status, 200);
     assert!(text.ends_with("# EOF\n"), "OpenMetrics");
+    // whoever makes queues makes no series
+    assert!(text.contains("prefix=\"rmq_\"") && !text.contains("rmq_one"), "{text}");
     // described, whether they have a value yet or not
     let described = Regex::new(r"(?m)^# TYPE (studioml_gateway_\w+) (\w+)$").unwrap();
     let mut series = BTreeSet::new();

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::keys::{Experimenter, cluster_key, private_pem, report_key, request};
+use crate::support::keys::{Experimenter, Mount, cluster_key, private_pem, report_key, request};
 use crate::support::process::Gateway;
-use crate::support::{queue, short_or_long, wait};
+use crate::support::{provider, queue, short_or_long, wait};
 use crate::world::World;
 
 /// How often the keys have been loaded anew.
@@ -13,52 +13,81 @@ fn reloads(gateway: &Gateway) -> f64 {
     gateway.metric("studioml_gateway_key_reloads_total", &[])
 }
 
+/// How often the keys of one mount have been.
+fn reloads_of(gateway: &Gateway, mount: &Mount) -> usize {
+    let mount = mount.path().display().to_string();
+    gateway.log().lines().filter(|line| line.contains("keys have changed") && line.contains(&mount)).count()
+}
+
 #[test]
 fn signing_and_private_keys_rotate_every_second_under_load() {
+    const SENDERS: usize = 4;
     let mut world = World::new();
     let rotations = short_or_long(4, 60);
-    let experimenters: Vec<Experimenter> = (0..=rotations)
-        .map(|n| Experimenter::sealing_to(if n % 2 == 0 { cluster_key() } else { report_key() }))
-        .collect();
-    let both = |n: usize| [experimenters[n].public_line(), experimenters[n + 1].public_line()].concat();
-    world.mounts.signing.put("rmq_", &both(0));
-    world.mounts.encryption.put("ssh-privatekey.1", &private_pem(report_key()));
-    let (outer, inner) = (world.outer("rmq_one"), world.inner("rmq_one"));
+    let third = provider().key_unwrap.generate(2048, provider().random).unwrap();
+    let private = |n: usize| [cluster_key(), report_key(), &third][n % 3];
+    let experimenters: Vec<Experimenter> = (0..rotations + 2).map(|n| Experimenter::sealing_to(private(n))).collect();
+    // of both kinds, the key that is used and the next one
+    let mount = |world: &mut World, n: usize| {
+        let signing = [experimenters[n].public_line(), experimenters[n + 1].public_line()].concat();
+        world.mounts.signing.put("rmq_", &signing);
+        let (this, next) = (private_pem(private(n)), private_pem(private(n + 1)));
+        world.mounts.encryption.put_all(&[("ssh-privatekey", &this), ("ssh-privatekey.1", &next)]);
+    };
+    mount(&mut world, 0);
+    let queues: Vec<_> = (0..SENDERS).map(|n| format!("rmq_{n}")).collect();
+    let ends: Vec<_> = queues.iter().map(|queue| (world.outer(queue), world.inner(queue))).collect();
     let gateway = world.start();
     gateway.wait_until_ready();
 
-    let (current, stop, sent) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
+    // the first keys go with the first rotation
+    let (current, stop) = (AtomicUsize::new(1), AtomicBool::new(false));
+    let sent: [AtomicUsize; SENDERS] = Default::default();
+    let so_far = || sent.each_ref().map(|sent| sent.load(Ordering::SeqCst));
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                let number = sent.load(Ordering::Relaxed);
-                let message = experimenters[current.load(Ordering::SeqCst)].seal(&request(number, 1000));
-                outer.put(&format!("m-{number}"), &message);
-                inner.wait_for(&format!("m-{number}"));
-                sent.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        for ((outer, inner), sent) in ends.iter().zip(&sent) {
+            let (experimenters, current, stop) = (&experimenters, &current, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let number = sent.load(Ordering::SeqCst);
+                    let message = experimenters[current.load(Ordering::SeqCst)].seal(&request(number, 1000));
+                    outer.put(&format!("m-{number}"), &message);
+                    inner.wait_for(&format!("m-{number}"));
+                    sent.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
         let _stop = wait::Stop(&stop);
-        for rotation in 0..rotations {
-            let (began, before) = (Instant::now(), reloads(&gateway));
-            world.mounts.signing.put("rmq_", &both(rotation));
-            if rotation > 0 {
-                wait::until("the reload", || (reloads(&gateway) > before).then_some(()));
-            }
-            // the new key is mounted beside the old one, so the experimenter may change over
+        for rotation in 1..=rotations {
+            let began = Instant::now();
+            let loaded = |world: &World| {
+                [&world.mounts.signing, &world.mounts.encryption].map(|mount| reloads_of(&gateway, mount))
+            };
+            let before = loaded(&world);
+            mount(&mut world, rotation);
+            wait::until("the reload of both", || {
+                loaded(&world).iter().zip(before).all(|(now, before)| *now > before).then_some(())
+            });
+            // the new keys are mounted beside the old ones, so the experimenter may change over
             current.store(rotation + 1, Ordering::SeqCst);
-            let so_far = sent.load(Ordering::Relaxed);
-            wait::until("traffic under the new key", || (sent.load(Ordering::Relaxed) > so_far + 2).then_some(()));
+            let before = so_far();
+            wait::until("traffic of all under the new keys", || {
+                so_far().iter().zip(before).all(|(now, before)| *now > before + 1).then_some(())
+            });
             std::thread::sleep(Duration::from_secs(1).saturating_sub(began.elapsed())); // once a second
         }
     });
-    println!("{} messages over {rotations} rotations", sent.load(Ordering::Relaxed));
+    println!("{} messages over {rotations} rotations", so_far().iter().sum::<usize>());
     assert!(queue::rejects(&world.outer_root()).is_empty());
 
-    // the first key went long ago
-    outer.put("late", &experimenters[0].seal(&request(0, 1000)));
-    let rejects = wait::until("the reject", || Some(queue::rejects(&world.outer_root())).filter(|r| !r.is_empty()));
-    assert_eq!(rejects["late"]["reason"], "bad-signature");
+    // the first signing key went long ago, and so did the private key before the two that are mounted
+    ends[0].0.put("signed", &experimenters[0].seal(&request(0, 1000)));
+    let late = Experimenter::sealing_to(private(rotations + 2));
+    world.mounts.signing.put("rmq_late", &late.public_line());
+    world.outer("rmq_late").put("sealed", &late.seal(&request(0, 1000)));
+    let rejects = wait::until("the rejects", || Some(queue::rejects(&world.outer_root())).filter(|r| r.len() == 2));
+    assert_eq!(rejects["signed"]["reason"], "bad-signature");
+    assert_eq!(rejects["sealed"]["reason"], "cannot-open");
 }
 
 #[test]

@@ -124,8 +124,13 @@ impl Mount {
 
     /// Adds or replaces one file.
     pub fn put(&mut self, name: &str, contents: &[u8]) {
+        self.put_all(&[(name, contents)]);
+    }
+
+    /// Adds or replaces files, at once.
+    pub fn put_all(&mut self, changed: &[(&str, &[u8])]) {
         let mut files = self.files.clone();
-        files.insert(name.to_owned(), contents.to_vec());
+        files.extend(changed.iter().map(|(name, contents)| ((*name).to_owned(), contents.to_vec())));
         self.update(files);
     }
 
