@@ -223,3 +223,33 @@ impl Random for Broken {
         Err(RandomError)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use studioml_envelope_rustcrypto::PROVIDER;
+
+    /// No suite seals in place; a provider that is watched must do what the one inside does all the same.
+    #[test]
+    fn a_box_that_is_watched_seals_as_the_one_inside_it() {
+        let (watched, log) = instrument(&PROVIDER);
+        let (key, nonce) = (SessionKey::from_bytes([1; 32]), [2; 24]);
+        let (mut watched_text, mut text) = (*b"a text", *b"a text");
+        let tag = watched.secret_box.seal_in_place(&key, &nonce, &mut watched_text);
+        assert_eq!(tag, PROVIDER.secret_box.seal_in_place(&key, &nonce, &mut text));
+        assert_eq!(watched_text, text);
+        assert_eq!(log.take(), [Event::SealBox { session_key: [1; 32] }]);
+        assert_eq!(log.take(), [], "what was taken is not there any more");
+    }
+
+    #[test]
+    fn a_source_that_is_replayed_goes_on_where_it_was() {
+        let source = Replayed::default();
+        let (mut one, mut other) = ([0; 200], [0; 100]);
+        assert_eq!((source.fill(&mut one), source.fill(&mut other)), (Ok(()), Ok(())));
+        assert_eq!(
+            (one.first(), one.last(), other.first(), other.last()),
+            (Some(&0), Some(&199), Some(&200), Some(&43))
+        );
+    }
+}

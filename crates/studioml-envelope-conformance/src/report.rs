@@ -382,4 +382,61 @@ mod tests {
             assert!(table.contains(expected), "{expected}\n{table}");
         }
     }
+    #[test]
+    fn a_difference_of_bytes_is_told_by_its_place() {
+        assert_eq!(expect_bytes("text", b"abc", b"abc"), Ok(()));
+        for (found, said) in [
+            (&b"abd"[..], "text: 3 bytes expected, 3 found, first difference at byte 2"),
+            (b"xbc", "text: 3 bytes expected, 3 found, first difference at byte 0"),
+            (b"ab", "text: 3 bytes expected, 2 found, first difference at byte 2"),
+            (b"abcd", "text: 3 bytes expected, 4 found, first difference at byte 3"),
+        ] {
+            assert_eq!(expect_bytes("text", found, b"abc"), Err(said.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_difference_of_values_shows_both() {
+        assert_eq!(expect_eq("sum", &4, &4), Ok(()));
+        assert_eq!(expect_eq("sum", &5, &4), Err("sum: expected 4, found 5".to_owned()));
+        assert_eq!((expect("no", true), expect("no", false)), (Ok(()), Err("no".to_owned())));
+    }
+
+    /// Two suites of one name, over other roles or subjects, stand in cells of their own.
+    #[test]
+    fn a_cell_belongs_to_one_part_and_suite() {
+        let suite = |name: &str, role, subject, run: usize| {
+            let mut cases = Cases::new(name, role, subject, &[]);
+            (0..run).for_each(|case| cases.check("file", case, Ok(())));
+            cases.finish()
+        };
+        let mut report = Report::default();
+        report.extend(Report {
+            suites: vec![
+                suite("one", Role::Kdf, "first", 1),
+                suite("one", Role::Aead, "first", 2),
+                suite("two", Role::Kdf, "first", 3),
+                suite("one", Role::Kdf, "second", 4),
+            ],
+            absent: vec![("second".to_owned(), AbsentPart { role: Role::Aead, reason: "it has none" })],
+        });
+        let rows: Vec<Vec<String>> = report
+            .to_string()
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.contains("suite"))
+            .map(|line| line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect())
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                ["aead", "one", "2 / 2 / 0", "declared gap"].map(str::to_owned).to_vec(),
+                ["kdf", "one", "1 / 1 / 0", "4 / 4 / 0"].map(str::to_owned).to_vec(),
+                ["kdf", "two", "3 / 3 / 0"].map(str::to_owned).to_vec(),
+            ]
+        );
+        assert!(report.is_success());
+        assert_eq!(report.failures().count(), 0);
+        report.extend(Report { suites: vec![suite("three", Role::Kdf, "first", 0)], absent: Vec::new() });
+        assert!(!report.is_success(), "one of them ran nothing");
+    }
 }

@@ -84,6 +84,17 @@ fn without_a_message_it_is_no_envelope_and_without_a_payload_malformed() {
     assert_eq!(parse(&json), Err(MessageError::Payload(PayloadError::Fields { fields: 1 })));
 }
 
+/// 65,536 of the two outer objects together, and as many within the value of a member.
+#[test]
+fn members_are_taken_up_to_a_limit() {
+    let members = |count: usize| (0..count).map(|number| format!("\"{number}\":0")).collect::<Vec<_>>().join(",");
+    assert_eq!(beside_payload(&members(65_534)), Ok(()));
+    assert_eq!(beside_payload(&members(65_535)), Err(MessageError::TooManyMembers));
+    let within = |count| beside_payload(&format!("\"others\":{{{}}}", members(count)));
+    assert_eq!(within(65_536), Ok(()));
+    assert_eq!(within(65_537), Err(MessageError::TooManyMembers));
+}
+
 #[test]
 fn signature_and_fingerprint_are_strings_or_absent() {
     for member in ["signature", "fingerprint"] {

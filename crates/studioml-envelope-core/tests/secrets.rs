@@ -36,6 +36,19 @@ fn debug_forms_show_no_secret() {
     }
 }
 
+/// Both sides of an agreement come to the same secret, which is the coordinate that was handed over.
+#[test]
+fn a_shared_secret_is_what_both_sides_agree_on() {
+    let bytes: [u8; 32] = core::array::from_fn(|at| u8::try_from(at).unwrap());
+    assert_eq!(SharedSecret::from_bytes(bytes).expose_secret(), &bytes);
+    let keys = [(); 2].map(|()| PROVIDER.agree_static.generate(PROVIDER.random).unwrap());
+    let [one, other] = keys.each_ref().map(|key| PROVIDER.agree_static.load(key).unwrap());
+    let [mine, theirs] = keys.each_ref().map(|key| *key.public_key());
+    let (here, there) = (one.agree(&theirs).unwrap(), other.agree(&mine).unwrap());
+    assert_eq!(here.expose_secret(), there.expose_secret());
+    assert_ne!(here.expose_secret(), one.agree(&mine).unwrap().expose_secret(), "another peer, another secret");
+}
+
 /// What is taken from an unwrap: whether something was found, and the key in a place where a substitute stood.
 fn taken(output: Option<&[u8]>) -> (bool, [u8; 32]) {
     let unwrapped = Unwrapped::from_library(output);

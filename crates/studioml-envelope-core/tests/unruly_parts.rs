@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parties::{PROVIDER, identities, private_key, recipient, sealed, signer};
 use studioml_envelope_core::{
-    BadSignature, CHUNK, DEFAULT_MAX_PLAINTEXT, Implementation, KeyError, Nonce, Part, Payload, Provider, SealError,
-    SecretBox, SessionKey, Signature, SigningPublicKey, Tag, TrustedSigner, Unauthentic, Verify, VerifyError,
-    VerifyingKey, seal,
+    BadSignature, CHUNK, DEFAULT_MAX_PLAINTEXT, Implementation, KeyError, Nonce, Part, Payload, Provider, Random,
+    RandomError, SealError, SecretBox, SessionKey, Signature, SigningPublicKey, Tag, TrustedSigner, Unauthentic,
+    Verify, VerifyError, VerifyingKey, seal,
 };
 
 const UNRULY: Implementation = Implementation { library: "unruly", version: "0", path: "" };
@@ -147,4 +147,37 @@ fn a_payload_tells_its_lengths_before_anybody_has_a_key() {
         let payload = Payload::parse(&mut text, DEFAULT_MAX_PLAINTEXT).unwrap();
         assert_eq!((payload.wrapped_key_len(), payload.plaintext_len()), (wrapped_len, length));
     }
+}
+
+/// Gives the numbers from 0 on, so that what was drawn is known.
+struct Numbers(AtomicUsize);
+
+impl Part for Numbers {
+    fn implementation(&self) -> Implementation {
+        UNRULY
+    }
+}
+
+impl Random for Numbers {
+    fn fill(&self, out: &mut [u8]) -> Result<(), RandomError> {
+        out.fill_with(|| u8::try_from(self.0.fetch_add(1, Ordering::Relaxed) % 256).unwrap());
+        Ok(())
+    }
+}
+
+/// The key is drawn first and the nonce after it: a key that was not drawn is one that everybody knows.
+#[test]
+fn a_payload_is_sealed_under_the_key_and_the_nonce_that_were_drawn() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let provider = Provider { random: Box::leak(Box::new(Numbers(AtomicUsize::new(0)))), ..PROVIDER };
+    let text = seal(&provider, &*recipient(), b"plaintext", DEFAULT_MAX_PLAINTEXT).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let boxed = STANDARD.decode(text.split_once(',').unwrap().1).unwrap();
+    let (nonce, rest) = boxed.split_first_chunk::<24>().unwrap();
+    let (tag, ciphertext) = rest.split_first_chunk::<16>().unwrap();
+    assert_eq!(nonce, &core::array::from_fn(|at| 32 + u8::try_from(at).unwrap()));
+    let key = SessionKey::from_bytes(core::array::from_fn(|at| u8::try_from(at).unwrap()));
+    let mut plaintext = ciphertext.to_vec();
+    assert_eq!(PROVIDER.secret_box.open_in_place(&key, nonce, tag, &mut plaintext), Ok(()));
+    assert_eq!(plaintext, b"plaintext");
 }

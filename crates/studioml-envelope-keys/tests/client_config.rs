@@ -41,6 +41,8 @@ fn every_form_names_the_same_key() {
             "keys = /home/user/keys\n# c\nstudio_ml_config : {\n  public_key_path : ${keys}/my-key.pem,\n}\n",
         ),
         ("experiment.conf", "studio_ml_config.public_key_path = \"/home/user/keys/my-key.pem\" // mine"),
+        // a mapping of YAML too, where it has no member within another
+        ("experiment.conf", "studio_ml_config.public_key_path : /home/user/keys/my-key.pem"),
         // a name that says nothing
         ("config", r#"{ "studio_ml_config": { "public_key_path": "/home/user/keys/my-key.pem" } }"#),
         ("config", "studio_ml_config:\n  public_key_path: /home/user/keys/my-key.pem\n"),
@@ -50,6 +52,15 @@ fn every_form_names_the_same_key() {
         ("config.json", "{\n  // the runner's key\n  \"public_key_path\": \"/home/user/keys/my-key.pem\",\n}"),
     ] {
         assert_eq!(public_key_path(name, text), key, "{name}\n{text}");
+    }
+}
+
+/// Where the name says nothing, a brace is what tells JSON from YAML to whoever has to find the mistake.
+#[test]
+fn a_text_that_no_form_takes_is_named_for_what_it_looks_like() {
+    for (text, expected) in [("{ \"public_key_path\": ", "JSON"), ("public_key_path: [", "YAML")] {
+        let error = read("config", text).unwrap_err();
+        assert!(matches!(error, ConfigError::Malformed { format, .. } if format == expected), "{text}: {error:?}");
     }
 }
 

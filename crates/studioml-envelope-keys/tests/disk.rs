@@ -139,3 +139,13 @@ fn an_empty_file_is_empty() {
     write_private(&path, b"", Replace::Never).unwrap();
     assert!(read_private(&path, Access::OwnerOnly).unwrap().is_empty());
 }
+
+/// Every other test here names its files from the root, so that this one may move.
+#[test]
+fn a_bare_name_is_a_file_of_the_current_directory() {
+    let directory = directory();
+    std::env::set_current_dir(directory.path()).unwrap();
+    write_private(Path::new("bare"), b"secret", Replace::Never).unwrap();
+    assert_eq!(fs::read(directory.path().join("bare")).unwrap(), b"secret");
+    assert_eq!(names(directory.path()), ["bare"]);
+}

@@ -158,6 +158,35 @@ fn missing_mounts_hold_nothing() {
     assert!(mounted.identities().is_empty() && mounted.findings().is_empty());
 }
 
+/// Whoever mounts a file where a directory belongs is told, and holds nothing.
+#[test]
+fn a_mount_that_cannot_be_read_is_said() {
+    let mut mounts = Mounts::new();
+    mounts.encryption.update([("ssh-privatekey", vector("keyfiles/rsa.pkcs8.pem").as_slice())]);
+    let (encryption, passphrase) = mounts.paths();
+    let held = IdentityDirectory::open(&encryption, &passphrase, PROVIDER);
+    assert_eq!(held.current().identities().len(), 1);
+    std::fs::remove_dir_all(&passphrase).unwrap();
+    std::fs::write(&passphrase, b"").unwrap();
+    let change = held.reload().unwrap();
+    assert_eq!(
+        change.findings.iter().map(|finding| finding.problem.clone()).collect::<Vec<_>>(),
+        [Problem::DirectoryUnreadable(std::io::ErrorKind::NotADirectory)]
+    );
+    assert!(held.current().has_errors() && held.current().identities().is_empty());
+    assert_eq!(held.current().findings(), change.findings);
+}
+
+#[test]
+fn a_name_that_cannot_be_shown_is_said() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mounts = Mounts::new();
+    let name = std::ffi::OsStr::from_bytes(b"ssh-privatekey.\xff");
+    std::fs::write(mounts.encryption.path().join(name), vector("keyfiles/rsa.pkcs8.pem")).unwrap();
+    let problems: Vec<_> = mounts.load().findings().iter().map(|finding| finding.problem.clone()).collect();
+    assert_eq!(problems, [Problem::NameNotUtf8]);
+}
+
 #[test]
 fn a_reload_keeps_what_did_not_change_and_drops_what_went() {
     let mut mounts = Mounts::new();

@@ -8,7 +8,7 @@ use std::fs;
 
 use studioml_envelope_core::TrustedSigner;
 use studioml_envelope_keys::{
-    Format, Passphrase,
+    Encoding, Format, Passphrase,
     directory::{DirectoryKind, IdentityDirectory, KeyDirectory, MountedIdentities, SigningKeys, Watcher},
     kubernetes::prefix_warning,
     limits,
@@ -33,6 +33,7 @@ fn names_for_people() {
     let names = formats.map(|format| format.to_string());
     assert_eq!(names, ["OpenSSH", "PKCS #1", "SEC 1", "PKCS #8", "SubjectPublicKeyInfo", "OpenSSH line"]);
     assert_eq!([Format::Rfc4716, Format::Seed].map(|format| format.to_string()), ["RFC 4716", "Ed25519 seed"]);
+    assert_eq!([Encoding::Text, Encoding::Der].map(|encoding| encoding.to_string()), ["text", "DER"]);
 }
 
 #[test]
