@@ -1,19 +1,24 @@
 //! `cargo xtask coverage`: which lines and branches of the code that decides do tests run?
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::layers::plan;
 use crate::process;
-use crate::tool::{self, Tool};
 use crate::workspace::Workspace;
 
 /// Run the tests of core, keys, channel and gateway, and count the lines and branches that they reach
 ///
-/// Branches are counted by the nightly compiler only; its component llvm-tools reads what the tests
-/// leave. Of the gateway the code that decides is counted, by the tests beside it.
+/// The crates of the workspace are built once more, with counters in them; what they stand on is
+/// taken as `cargo xtask test` has built it. LLVM's tools of the compiler's version read what the
+/// tests leave: the component llvm-tools, or the system's package. Of the gateway the code that
+/// decides is counted, by the tests beside it and the simulated broker.
 ///
 /// Examples:
 ///   cargo xtask coverage
@@ -26,8 +31,16 @@ pub struct Args {
     missing: bool,
 }
 
-/// Branch coverage is a flag of the nightly compiler.
-const TOOLCHAIN: &str = "nightly";
+/// How the crates of the workspace, and they alone, are compiled. Counters for branches are not promised to stay as they are,
+/// which is why the compiler has to be told; nothing that is built so is used for anything else.
+const COMPILER: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec \"$@\" -Cinstrument-coverage -Zcoverage-options=branch\n";
+
+/// The packages whose tests are run; of the gateway those that need no broker.
+const TESTED: [&str; 4] = [plan::CORE, plan::KEYS, plan::CHANNEL, plan::GATEWAY];
+const OF_THE_GATEWAY: &str = "decision";
+
+/// They start the seed's Python, which shows nothing that the Rust peers do not.
+const WITHOUT: [&str; 2] = ["the_seeds_client_with_our_server", "our_client_with_the_seeds_server"];
 
 /// What is counted: a name, and the beginning of its files' paths.
 const COUNTED: [(&str, &str); 4] = [
@@ -71,21 +84,31 @@ impl Share {
 }
 
 pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
-    process::capture(Command::new("rustup").args(["run", TOOLCHAIN, "rustc", "--version"]))
-        .context("branches are counted by the nightly compiler\nhint: rustup toolchain install nightly")?;
-    llvm_cov(workspace, &["clean", "--workspace"])?;
-    let whole = ["--package", plan::CORE, "--package", plan::KEYS, "--package", plan::CHANNEL, "--all-features"];
-    // The seed's Python is set up by `cargo xtask test` beside another target folder.
-    let without_python =
-        ["--", "--skip", "the_seeds_client_with_our_server", "--skip", "our_client_with_the_seeds_server"];
-    llvm_cov(workspace, &[&["--branch", "--no-report", "--tests"], &whole[..], &without_python[..]].concat())?;
-    llvm_cov(workspace, &["--branch", "--no-report", "--lib", "--package", plan::GATEWAY])?;
-    let record = workspace.target().join("coverage.lcov");
-    llvm_cov(workspace, &["report", "--lcov", "--output-path", &record.to_string_lossy()])?;
+    let tools = Tools::find()?;
+    let folder = workspace.target().join("coverage");
+    let counts = folder.join("counts");
+    if counts.exists() {
+        fs::remove_dir_all(&counts).with_context(|| counts.display().to_string())?;
+    }
+    fs::create_dir_all(&counts).with_context(|| counts.display().to_string())?;
+    let programs = programs(workspace, &folder)?;
+    for program in &programs {
+        let mut command = Command::new(&program.executable);
+        command.args(WITHOUT.iter().flat_map(|test| ["--skip", *test])).current_dir(&program.package);
+        command.env("CARGO_MANIFEST_DIR", &program.package).env("LLVM_PROFILE_FILE", counts.join("%p-%m.profraw"));
+        process::run(&mut command)?;
+    }
 
-    let text = std::fs::read_to_string(&record).with_context(|| record.display().to_string())?;
-    let root = format!("{}/", workspace.root().display());
-    let files = files(&text, &root);
+    let merged = folder.join("merged.profdata");
+    let mut merge = Command::new(&tools.profdata);
+    process::run(merge.args(["merge", "--sparse", "--output"]).arg(&merged).arg(&counts))?;
+    let mut export = Command::new(&tools.cov);
+    export.args(["export", "--format=lcov", "--instr-profile"]).arg(&merged);
+    for program in &programs {
+        export.arg("--object").arg(&program.executable);
+    }
+    let record = process::capture(&mut export)?;
+    let files = files(&record, &format!("{}/", workspace.root().display()));
     print!("{}", table(&files)?);
     if args.missing {
         print!("{}", missing(&files));
@@ -93,15 +116,106 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn llvm_cov(workspace: &Workspace, args: &[&str]) -> Result<()> {
-    let add_on = tool::command(Tool::LlvmCov, workspace)?;
-    let mut command = Command::new("rustup");
-    command.args(["run", TOOLCHAIN]).arg(add_on.get_program()).arg("llvm-cov").args(args);
-    // Set by the stable cargo that runs this program.
-    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
-        command.env_remove(variable);
+/// A test program and the folder that its tests run in.
+struct Program {
+    executable: PathBuf,
+    package: PathBuf,
+}
+
+/// What cargo says of something that it has built.
+#[derive(Deserialize)]
+struct Built {
+    #[serde(default)]
+    manifest_path: PathBuf,
+    #[serde(default)]
+    executable: Option<PathBuf>,
+    #[serde(default)]
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Builds the test programs with counters in them. The whole workspace is named, so that dependencies have the features that
+/// they were built with.
+fn programs(workspace: &Workspace, folder: &Path) -> Result<Vec<Program>> {
+    let compiler = folder.join("rustc.sh");
+    fs::write(&compiler, COMPILER).with_context(|| compiler.display().to_string())?;
+    fs::set_permissions(&compiler, Permissions::from_mode(0o755))?;
+    let tested = || workspace.members().filter(|package| TESTED.contains(&package.name.as_str()));
+    let names: BTreeSet<&str> = tested()
+        .flat_map(|package| package.targets.iter().map(move |target| (package, target)))
+        .filter(|(package, target)| target.is_test() && is_run(package.name.as_str(), &target.name, false))
+        .map(|(_, target)| target.name.as_str())
+        .collect();
+
+    let mut command = Command::new(process::cargo());
+    command.args([
+        "test",
+        "--workspace",
+        "--all-features",
+        "--locked",
+        "--no-run",
+        "--message-format",
+        "json",
+        "--lib",
+    ]);
+    command.args(names.iter().flat_map(|name| ["--test", *name]));
+    command.env("RUSTC_WORKSPACE_WRAPPER", &compiler).env("CARGO_INCREMENTAL", "0").current_dir(workspace.root());
+    let line = process::shown(&command);
+    eprintln!("$ {line}");
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().with_context(|| line.clone())?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({})", output.status);
     }
-    process::run(command.current_dir(workspace.root()))
+    let built = String::from_utf8_lossy(&output.stdout).into_owned();
+    let built = built.lines().filter_map(|line| serde_json::from_str::<Built>(line).ok());
+    let programs = built.filter_map(|built| {
+        let (executable, target) = (built.executable?, built.target?);
+        let package = tested().find(|package| package.manifest_path.as_std_path() == built.manifest_path)?;
+        let is_lib = target.kind.iter().any(|kind| kind == "lib");
+        let package = is_run(package.name.as_str(), &target.name, is_lib).then(|| built.manifest_path.parent())??;
+        Some(Program { executable, package: package.to_owned() })
+    });
+    Ok(programs.collect())
+}
+
+fn is_run(package: &str, target: &str, is_lib: bool) -> bool {
+    package != plan::GATEWAY || is_lib || target == OF_THE_GATEWAY
+}
+
+/// What reads the counts that programs leave. Their form is that of one version of LLVM.
+struct Tools {
+    cov: PathBuf,
+    profdata: PathBuf,
+}
+
+impl Tools {
+    fn find() -> Result<Self> {
+        let rustc = |args: &[&str]| process::capture(Command::new("rustc").args(args));
+        let library = PathBuf::from(rustc(&["--print", "target-libdir"])?.trim());
+        let of_toolchain = library.with_file_name("bin");
+        if of_toolchain.join("llvm-cov").is_file() {
+            return Ok(Self { cov: of_toolchain.join("llvm-cov"), profdata: of_toolchain.join("llvm-profdata") });
+        }
+        let version = rustc(&["-vV"])?;
+        let major = major(&version).context("rustc names no version of LLVM")?;
+        let tools = Self { cov: format!("llvm-cov-{major}").into(), profdata: format!("llvm-profdata-{major}").into() };
+        for tool in [&tools.cov, &tools.profdata] {
+            process::capture(Command::new(tool).arg("--version")).with_context(|| {
+                format!("hint: rustup component add llvm-tools, or the system's package llvm-{major}")
+            })?;
+        }
+        Ok(tools)
+    }
+}
+
+/// The version of LLVM, as far as its records depend on it, in what `rustc -vV` says.
+fn major(version: &str) -> Option<&str> {
+    version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?.split('.').next()
 }
 
 /// Reads a record in the format of lcov: `SF` a file, `DA` line and count, `BRDA` line, block, branch and count.
@@ -171,6 +285,12 @@ mod tests {
     const RECORD: &str = "SF:/tree/crates/studioml-envelope-core/src/a.rs\nFN:1,f\nDA:1,5\nDA:2,0\nDA:3,1\n\
         BRDA:2,0,0,0\nBRDA:2,0,1,3\nBRDA:3,0,0,-\nLF:3\nLH:2\nend_of_record\n\
         SF:/elsewhere/b.rs\nDA:1,0\nend_of_record\n";
+
+    #[test]
+    fn tools_are_of_the_compilers_version() {
+        assert_eq!(major("rustc 1.95.0\nrelease: 1.95.0\nLLVM version: 22.1.2\n"), Some("22"));
+        assert_eq!(major("rustc 1.95.0\n"), None);
+    }
 
     #[test]
     fn a_record_is_counted_by_file() {

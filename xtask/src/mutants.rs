@@ -1,21 +1,30 @@
 //! `cargo xtask mutants`: is there a test for what the code decides?
 
+mod build;
+mod list;
+mod trial;
+mod weave;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
+use self::build::Tree;
+use self::list::Mutant;
+use self::trial::{Ground, Test, Verdict};
+use self::weave::Number;
 use crate::layers::plan;
-use crate::process;
-use crate::tool::{self, Tool};
 use crate::workspace::Workspace;
 
 /// Change the code in small ways, one at a time, and see that a test notices each
 ///
-/// Every crate is judged by its own tests. What survives must stand in docs/mutants.md, with the
-/// reason why no test can or need notice it. `.cargo/mutants.toml` holds what cargo-mutants is told.
+/// cargo-mutants says what is changed; `.cargo/mutants.toml` holds what it is told. All changes that
+/// compile together are built into one set of test programs, which are told at their start which of
+/// them they have; the others are built alone. Every crate is judged by its own tests. What survives
+/// must stand in docs/mutants.md, with the reason why no test can or need notice it.
 ///
 /// Examples:
 ///   cargo xtask mutants
@@ -27,11 +36,11 @@ pub struct Args {
     #[arg(value_name = "CRATE")]
     crates: Vec<Suspect>,
 
-    /// How many mutants are built and tested at a time
+    /// How many mutants are tested at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     jobs: u64,
 
-    /// What cargo-mutants is told besides
+    /// What cargo-mutants is told besides when it lists them
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
 }
@@ -57,36 +66,6 @@ impl Suspect {
 /// Where the survivors are explained.
 const EXPLAINED: &str = "docs/mutants.md";
 
-/// What cargo-mutants writes about a run.
-#[derive(Deserialize)]
-struct Report {
-    outcomes: Vec<Outcome>,
-}
-
-#[derive(Deserialize)]
-struct Outcome {
-    scenario: Scenario,
-    summary: Summary,
-}
-
-#[derive(Deserialize)]
-enum Scenario {
-    Baseline,
-    Mutant { name: String },
-}
-
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
-enum Summary {
-    CaughtMutant,
-    MissedMutant,
-    /// A test ran into a loop that the mutant made: noticed.
-    Timeout,
-    /// The mutant does not compile.
-    Unviable,
-    Success,
-    Failure,
-}
-
 /// One crate's row of the table.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Score {
@@ -106,8 +85,8 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
 
     let mut scores = Vec::new();
     for suspect in crates {
-        let report = mutate(*suspect, args, workspace)?;
-        scores.push((suspect.package(), score(&report, &mut explained)));
+        let verdicts = mutate(*suspect, args, workspace)?;
+        scores.push((suspect.package(), score(&verdicts, &mut explained)));
     }
     print!("{}", table(&scores));
     let missed: Vec<&String> = scores.iter().flat_map(|(_, score)| &score.missed).collect();
@@ -121,22 +100,95 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn mutate(suspect: Suspect, args: &Args, workspace: &Workspace) -> Result<Report> {
-    let folder = workspace.target().join("mutants-of").join(suspect.package());
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let mut command = tool::command(Tool::Mutants, workspace)?;
-    command.args(["--package", suspect.package(), "--jobs", &args.jobs.to_string(), "--output"]).arg(&folder);
-    command.args(&args.args).current_dir(workspace.root());
-    // It ends with another code than 0 where a mutant survives; what it wrote says which.
-    if let Err(error) = process::run(&mut command) {
-        eprintln!("{error:#}");
+/// Every mutant of a crate, with what became of it.
+fn mutate(suspect: Suspect, args: &Args, workspace: &Workspace) -> Result<Vec<(Mutant, Verdict)>> {
+    let package = suspect.package();
+    let folder = workspace.target().join("mutants-of").join(package);
+    let scratch = folder.join("scratch");
+    std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
+    let mutants = list::mutants(package, &args.args, workspace)?;
+    let numbered: Vec<(Number, &Mutant)> = (1..).zip(&mutants).collect();
+
+    let tree = Tree::copy(workspace, &folder, package)?;
+    let ground = Ground { package: tree.package(), scratch };
+    let points = tree.weave(&numbered)?;
+    let programs = tree.programs()?.context("the tests do not compile beside the mutants")?;
+    let tests = ground.tests(&programs)?;
+    eprintln!("{package}: {} mutants, {} of them together, {} tests", mutants.len(), points.len(), tests.len());
+    let mut verdicts = together(&numbered, &points, &tests, &ground, args.jobs)?;
+
+    for mutant in &mutants {
+        tree.restore(&mutant.file)?;
     }
-    read(&folder.join("mutants.out").join("outcomes.json"))
+    tree.restore(&format!("crates/{package}/src/lib.rs"))?;
+    for (number, mutant) in numbered.iter().filter(|(number, _)| !points.contains_key(number)) {
+        let verdict = alone(mutant, &tree, &tests, &ground)?;
+        tell(mutant, &verdict);
+        verdicts.insert(*number, verdict);
+        tree.restore(&mutant.file)?;
+    }
+    let verdicts: Vec<_> = mutants.iter().cloned().zip(verdicts.into_values()).collect();
+    record(&folder.join("verdicts.txt"), &verdicts)?;
+    Ok(verdicts)
 }
 
-fn read(path: &Path) -> Result<Report> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| path.display().to_string())
+/// The mutants that are built into one set of programs: only the tests that pass the place of one can notice it.
+fn together(
+    mutants: &[(Number, &Mutant)],
+    points: &BTreeMap<Number, Number>,
+    tests: &[Test],
+    ground: &Ground,
+    jobs: u64,
+) -> Result<BTreeMap<Number, Verdict>> {
+    let queue =
+        Mutex::new(mutants.iter().filter_map(|(number, mutant)| Some((*number, *mutant, *points.get(number)?))));
+    let work = || -> Result<Vec<(Number, Verdict)>> {
+        let mut judged = Vec::new();
+        loop {
+            let next = queue.lock().ok().and_then(|mut queue| queue.next());
+            let Some((number, mutant, point)) = next else { return Ok(judged) };
+            let verdict = ground.verdict(Some(number), tests.iter().filter(|test| test.passes.contains(&point)))?;
+            tell(mutant, &verdict);
+            judged.push((number, verdict));
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let mut verdicts = BTreeMap::new();
+        for worker in workers {
+            let judged = worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+            verdicts.extend(judged);
+        }
+        Ok(verdicts)
+    })
+}
+
+/// One that is not built into the programs of all: by every test.
+fn alone(mutant: &Mutant, tree: &Tree, tests: &[Test], ground: &Ground) -> Result<Verdict> {
+    tree.apply(mutant)?;
+    if !tree.compiles()? || tree.programs()?.is_none() {
+        return Ok(Verdict::Unviable);
+    }
+    ground.verdict(None, tests.iter())
+}
+
+fn tell(mutant: &Mutant, verdict: &Verdict) {
+    match verdict {
+        Verdict::Missed => eprintln!("missed: {}", mutant.name),
+        Verdict::Timeout(test) => eprintln!("timeout in {test}: {}", mutant.name),
+        Verdict::Caught(_) | Verdict::Unviable => {}
+    }
+}
+
+/// For who asks which test notices what.
+fn record(path: &Path, verdicts: &[(Mutant, Verdict)]) -> Result<()> {
+    let line = |(mutant, verdict): &(Mutant, Verdict)| match verdict {
+        Verdict::Caught(test) => format!("caught\t{}\t{test}\n", mutant.name),
+        Verdict::Timeout(test) => format!("timeout\t{}\t{test}\n", mutant.name),
+        Verdict::Missed => format!("missed\t{}\n", mutant.name),
+        Verdict::Unviable => format!("unviable\t{}\n", mutant.name),
+    };
+    std::fs::write(path, verdicts.iter().map(line).collect::<String>()).with_context(|| path.display().to_string())
 }
 
 /// The survivors that have a reason, and how many there are of each: items of a list that begin with a name in backticks.
@@ -148,27 +200,19 @@ fn explanations(page: &str) -> BTreeMap<String, usize> {
     })
 }
 
-/// A mutant's name without line and column, which every edit above it changes.
-fn lasting(name: &str) -> String {
-    let (place, change) = name.split_once(": ").unwrap_or(("", name));
-    let file = place.split(':').next().unwrap_or_default();
-    format!("{}: {change}", file.strip_prefix("crates/").unwrap_or(file))
-}
-
-fn score(report: &Report, explained: &mut BTreeMap<String, usize>) -> Score {
+fn score(verdicts: &[(Mutant, Verdict)], explained: &mut BTreeMap<String, usize>) -> Score {
     let mut score = Score::default();
-    for Outcome { scenario, summary } in &report.outcomes {
-        let Scenario::Mutant { name } = scenario else { continue };
-        match summary {
-            Summary::CaughtMutant => score.caught += 1,
-            Summary::Timeout => score.timeout += 1,
-            Summary::Unviable => score.unviable += 1,
-            Summary::MissedMutant | Summary::Success | Summary::Failure => match explained.get_mut(&lasting(name)) {
+    for (mutant, verdict) in verdicts {
+        match verdict {
+            Verdict::Caught(_) => score.caught += 1,
+            Verdict::Timeout(_) => score.timeout += 1,
+            Verdict::Unviable => score.unviable += 1,
+            Verdict::Missed => match explained.get_mut(&mutant.lasting()) {
                 Some(left) if *left > 0 => {
                     *left -= 1;
                     score.explained += 1;
                 }
-                _ => score.missed.push(name.clone()),
+                _ => score.missed.push(mutant.name.clone()),
             },
         }
     }
@@ -197,28 +241,26 @@ fn table(scores: &[(&str, Score)]) -> String {
 mod tests {
     use super::*;
 
-    const REPORT: &str = r#"{"outcomes": [
-        {"scenario": "Baseline", "summary": "Success"},
-        {"scenario": {"Mutant": {"name": "crates/core/src/a.rs:1:2: replace f -> bool with true", "file": "x"}}, "summary": "CaughtMutant"},
-        {"scenario": {"Mutant": {"name": "crates/core/src/a.rs:9:9: replace < with <= in f"}}, "summary": "MissedMutant"},
-        {"scenario": {"Mutant": {"name": "crates/core/src/a.rs:10:9: replace < with <= in f"}}, "summary": "MissedMutant"},
-        {"scenario": {"Mutant": {"name": "crates/core/src/a.rs:3:4: replace + with *"}}, "summary": "Timeout"},
-        {"scenario": {"Mutant": {"name": "crates/core/src/b.rs:1:1: replace g -> T with Default::default()"}}, "summary": "Unviable"}
-    ]}"#;
-
     #[test]
     fn a_reason_stands_for_one_survivor_wherever_it_moves() {
-        let report: Report = serde_json::from_str(REPORT).unwrap();
-        let mut explained =
-            explanations("# Page\n- `core/src/a.rs: replace < with <= in f`\n  the bound is even\n- other\n");
+        let source = "a < b; c < d; e + f";
+        let of = |text, nth| list::tests::mutant(source, list::Genre::BinaryOperator, (text, nth), "x");
+        let verdicts = [
+            (of("<", 0), Verdict::Missed),
+            (of("<", 1), Verdict::Missed),
+            (of("+", 0), Verdict::Caught("t".to_owned())),
+            (of("+", 0), Verdict::Timeout("t".to_owned())),
+            (of("+", 0), Verdict::Unviable),
+        ];
+        let mut explained = explanations("# Page\n- `a/src/a.rs: replace`\n  the bound is even\n- other\n");
         let expected = Score {
             caught: 1,
             timeout: 1,
             unviable: 1,
             explained: 1,
-            missed: vec!["crates/core/src/a.rs:10:9: replace < with <= in f".to_owned()],
+            missed: vec!["crates/a/src/a.rs:1:10: replace".to_owned()],
         };
-        assert_eq!(score(&report, &mut explained), expected);
+        assert_eq!(score(&verdicts, &mut explained), expected);
     }
 
     #[test]

@@ -41,8 +41,6 @@ pub enum Tool {
     Gungraun,
     /// Small changes that a test must notice
     Mutants,
-    /// Lines and branches that tests reach
-    LlvmCov,
     /// The public API beside an earlier one
     SemverChecks,
 }
@@ -56,7 +54,6 @@ impl Tool {
             Self::Sbom => "cargo-sbom",
             Self::Gungraun => "gungraun-runner",
             Self::Mutants => "cargo-mutants",
-            Self::LlvmCov => "cargo-llvm-cov",
             Self::SemverChecks => "cargo-semver-checks",
         }
     }
@@ -69,7 +66,6 @@ impl Tool {
             Self::Sbom => "0.10.0",
             Self::Gungraun => "0.20.0",
             Self::Mutants => "27.1.0",
-            Self::LlvmCov => "0.9.1",
             Self::SemverChecks => "0.51.0",
         }
     }
