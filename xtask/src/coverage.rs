@@ -22,10 +22,14 @@ use crate::workspace::Workspace;
 ///
 /// Examples:
 ///   cargo xtask coverage
-///   cargo xtask coverage --missing
+///   cargo xtask coverage keys --missing
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
+    /// Only these
+    #[arg(value_name = "CRATE")]
+    crates: Vec<Counted>,
+
     /// Print the places that no test reaches
     #[arg(long)]
     missing: bool,
@@ -35,20 +39,44 @@ pub struct Args {
 /// which is why the compiler has to be told; nothing that is built so is used for anything else.
 const COMPILER: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec \"$@\" -Cinstrument-coverage -Zcoverage-options=branch\n";
 
-/// The packages whose tests are run; of the gateway those that need no broker.
-const TESTED: [&str; 4] = [plan::CORE, plan::KEYS, plan::CHANNEL, plan::GATEWAY];
-const OF_THE_GATEWAY: &str = "decision";
+/// What is counted. Of the gateway the code that decides, by the tests that need no broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Counted {
+    Core,
+    Keys,
+    Channel,
+    Gateway,
+}
+
+impl Counted {
+    const ALL: [Self; 4] = [Self::Core, Self::Keys, Self::Channel, Self::Gateway];
+
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Core => plan::CORE,
+            Self::Keys => plan::KEYS,
+            Self::Channel => plan::CHANNEL,
+            Self::Gateway => plan::GATEWAY,
+        }
+    }
+
+    /// The name in the table, and the beginning of its files' paths.
+    const fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Core => ("core", "crates/studioml-envelope-core/src/"),
+            Self::Keys => ("keys", "crates/studioml-envelope-keys/src/"),
+            Self::Channel => ("channel", "crates/studioml-envelope-channel/src/"),
+            Self::Gateway => ("gateway decision", "crates/studioml-envelope-gateway/src/decision"),
+        }
+    }
+
+    fn runs(self, test: &str) -> bool {
+        self != Self::Gateway || test == "decision"
+    }
+}
 
 /// They start the seed's Python, which shows nothing that the Rust peers do not.
 const WITHOUT: [&str; 2] = ["the_seeds_client_with_our_server", "our_client_with_the_seeds_server"];
-
-/// What is counted: a name, and the beginning of its files' paths.
-const COUNTED: [(&str, &str); 4] = [
-    ("core", "crates/studioml-envelope-core/src/"),
-    ("keys", "crates/studioml-envelope-keys/src/"),
-    ("channel", "crates/studioml-envelope-channel/src/"),
-    ("gateway decision", "crates/studioml-envelope-gateway/src/decision"),
-];
 
 /// What tests reached of one file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -85,13 +113,14 @@ impl Share {
 
 pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     let tools = Tools::find()?;
+    let counted = if args.crates.is_empty() { &Counted::ALL[..] } else { &args.crates };
     let folder = workspace.target().join("coverage");
     let counts = folder.join("counts");
     if counts.exists() {
         fs::remove_dir_all(&counts).with_context(|| counts.display().to_string())?;
     }
     fs::create_dir_all(&counts).with_context(|| counts.display().to_string())?;
-    let programs = programs(workspace, &folder)?;
+    let programs = programs(counted, !args.crates.is_empty(), workspace, &folder)?;
     for program in &programs {
         let mut command = Command::new(&program.executable);
         command.args(WITHOUT.iter().flat_map(|test| ["--skip", *test])).current_dir(&program.package);
@@ -109,9 +138,9 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     }
     let record = process::capture(&mut export)?;
     let files = files(&record, &format!("{}/", workspace.root().display()));
-    print!("{}", table(&files)?);
+    print!("{}", table(&files, counted)?);
     if args.missing {
-        print!("{}", missing(&files));
+        print!("{}", missing(&files, counted));
     }
     Ok(())
 }
@@ -139,31 +168,28 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Builds the test programs with counters in them. The whole workspace is named, so that dependencies have the features that
-/// they were built with.
-fn programs(workspace: &Workspace, folder: &Path) -> Result<Vec<Program>> {
+/// Builds the test programs with counters in them. Where no crate is named the whole workspace is, so that dependencies have
+/// the features that they were built with.
+fn programs(counted: &[Counted], named: bool, workspace: &Workspace, folder: &Path) -> Result<Vec<Program>> {
     let compiler = folder.join("rustc.sh");
     fs::write(&compiler, COMPILER).with_context(|| compiler.display().to_string())?;
     fs::set_permissions(&compiler, Permissions::from_mode(0o755))?;
-    let tested = || workspace.members().filter(|package| TESTED.contains(&package.name.as_str()));
-    let names: BTreeSet<&str> = tested()
-        .flat_map(|package| package.targets.iter().map(move |target| (package, target)))
-        .filter(|(package, target)| target.is_test() && is_run(package.name.as_str(), &target.name, false))
-        .map(|(_, target)| target.name.as_str())
-        .collect();
+    let counted_of = |package: &str| counted.iter().copied().find(|counted| counted.package() == package);
+    let mut tests = BTreeSet::new();
+    for package in workspace.members() {
+        let Some(counted) = counted_of(&package.name) else { continue };
+        let of_package = package.targets.iter().filter(|target| target.is_test() && counted.runs(&target.name));
+        tests.extend(of_package.map(|target| target.name.as_str()));
+    }
 
     let mut command = Command::new(process::cargo());
-    command.args([
-        "test",
-        "--workspace",
-        "--all-features",
-        "--locked",
-        "--no-run",
-        "--message-format",
-        "json",
-        "--lib",
-    ]);
-    command.args(names.iter().flat_map(|name| ["--test", *name]));
+    command.args(["test", "--all-features", "--locked", "--no-run", "--message-format", "json", "--lib"]);
+    if named {
+        command.args(counted.iter().flat_map(|counted| ["--package", counted.package()]));
+    } else {
+        command.arg("--workspace");
+    }
+    command.args(tests.iter().flat_map(|name| ["--test", *name]));
     command.env("RUSTC_WORKSPACE_WRAPPER", &compiler).env("CARGO_INCREMENTAL", "0").current_dir(workspace.root());
     let line = process::shown(&command);
     eprintln!("$ {line}");
@@ -171,20 +197,22 @@ fn programs(workspace: &Workspace, folder: &Path) -> Result<Vec<Program>> {
     if !output.status.success() {
         bail!("`{line}` failed ({})", output.status);
     }
-    let built = String::from_utf8_lossy(&output.stdout).into_owned();
-    let built = built.lines().filter_map(|line| serde_json::from_str::<Built>(line).ok());
-    let programs = built.filter_map(|built| {
-        let (executable, target) = (built.executable?, built.target?);
-        let package = tested().find(|package| package.manifest_path.as_std_path() == built.manifest_path)?;
+    let mut programs = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Ok(Built { manifest_path, executable: Some(executable), target: Some(target) }) =
+            serde_json::from_str(line)
+        else {
+            continue;
+        };
+        let package = workspace.members().find(|package| package.manifest_path.as_std_path() == manifest_path);
+        let counted = package.and_then(|package| counted_of(&package.name));
         let is_lib = target.kind.iter().any(|kind| kind == "lib");
-        let package = is_run(package.name.as_str(), &target.name, is_lib).then(|| built.manifest_path.parent())??;
-        Some(Program { executable, package: package.to_owned() })
-    });
-    Ok(programs.collect())
-}
-
-fn is_run(package: &str, target: &str, is_lib: bool) -> bool {
-    package != plan::GATEWAY || is_lib || target == OF_THE_GATEWAY
+        if counted.is_some_and(|counted| is_lib || counted.runs(&target.name)) {
+            let package = manifest_path.parent().context("a manifest without a folder")?.to_owned();
+            programs.push(Program { executable, package });
+        }
+    }
+    Ok(programs)
 }
 
 /// What reads the counts that programs leave. Their form is that of one version of LLVM.
@@ -246,9 +274,9 @@ fn files(record: &str, root: &str) -> Vec<File> {
     files.into_values().collect()
 }
 
-fn table(files: &[File]) -> Result<String> {
+fn table(files: &[File], counted: &[Counted]) -> Result<String> {
     let mut text = format!("{:<18} {:>24} {:>24}\n", "", "lines", "branches");
-    for (name, prefix) in COUNTED {
+    for (name, prefix) in counted.iter().map(|counted| counted.row()) {
         let (mut lines, mut branches) = (Share::default(), Share::default());
         for file in files.iter().filter(|file| file.path.starts_with(prefix)) {
             for (sum, share) in [(&mut lines, file.lines), (&mut branches, file.branches)] {
@@ -264,10 +292,10 @@ fn table(files: &[File]) -> Result<String> {
     Ok(text)
 }
 
-fn missing(files: &[File]) -> String {
-    let counted = |file: &&File| COUNTED.iter().any(|(_, prefix)| file.path.starts_with(prefix));
+fn missing(files: &[File], counted: &[Counted]) -> String {
+    let is_counted = |file: &&File| counted.iter().any(|counted| file.path.starts_with(counted.row().1));
     let mut text = String::new();
-    for file in files.iter().filter(counted) {
+    for file in files.iter().filter(is_counted) {
         for (what, places) in [("lines", &file.unreached_lines), ("branches", &file.untaken)] {
             if !places.is_empty() {
                 let places: Vec<String> = places.iter().map(u32::to_string).collect();
@@ -300,14 +328,14 @@ mod tests {
         assert_eq!(core.path, "crates/studioml-envelope-core/src/a.rs");
         assert_eq!((core.lines, core.branches), (Share { reached: 2, all: 3 }, Share { reached: 1, all: 3 }));
         assert_eq!(
-            missing(&files),
+            missing(&files, &Counted::ALL),
             "crates/studioml-envelope-core/src/a.rs lines: 2\ncrates/studioml-envelope-core/src/a.rs branches: 2 3\n"
         );
     }
 
     #[test]
     fn a_record_without_one_of_the_crates_is_an_error() {
-        let error = table(&files(RECORD, "/tree/")).unwrap_err().to_string();
+        let error = table(&files(RECORD, "/tree/"), &Counted::ALL).unwrap_err().to_string();
         assert_eq!(error, "the record has nothing of crates/studioml-envelope-keys/src/");
     }
 

@@ -413,6 +413,12 @@ fn every_state_hands_out_what_it_holds() {
     assert_eq!(format!("{opened:?}"), format!("Opened({} bytes, {verification:?})", REQUEST.len()));
     let request = opened.request().map(|request| format!("{request:?}"));
     assert_eq!(request, Ok(format!("Request({} bytes)", REQUEST.len())));
+    let disagreements = |copied_from: &[u8]| {
+        let headers = UnauthenticatedHeaders::from_request(copied_from).unwrap();
+        opened.request().unwrap().disagreements(&headers)
+    };
+    assert_eq!(disagreements(REQUEST), Vec::<String>::new());
+    assert_eq!(disagreements(br#"{"experiment": {"time_added": 2}, "config": {}}"#), ["time_added"]);
     assert_eq!(opened.into_plaintext(), REQUEST);
 }
 

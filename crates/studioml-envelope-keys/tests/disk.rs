@@ -142,10 +142,16 @@ fn an_empty_file_is_empty() {
 
 /// Every other test here names its files from the root, so that this one may move.
 #[test]
-fn a_bare_name_is_a_file_of_the_current_directory() {
-    let directory = directory();
-    std::env::set_current_dir(directory.path()).unwrap();
+fn a_file_is_made_in_its_own_directory_which_for_a_bare_name_is_the_current_one() {
+    let (current, other) = (directory(), directory());
+    std::env::set_current_dir(current.path()).unwrap();
     write_private(Path::new("bare"), b"secret", Replace::Never).unwrap();
-    assert_eq!(fs::read(directory.path().join("bare")).unwrap(), b"secret");
-    assert_eq!(names(directory.path()), ["bare"]);
+    assert_eq!(fs::read(current.path().join("bare")).unwrap(), b"secret");
+    assert_eq!(names(current.path()), ["bare"]);
+    // nothing can be made in a directory that is gone
+    current.close().unwrap();
+    assert!(matches!(write_private(Path::new("bare"), b"secret", Replace::Never), Err(DiskError::Io(_))));
+    write_private(&other.path().join("key"), b"secret", Replace::Never).unwrap();
+    assert_eq!(names(other.path()), ["key"]);
+    std::env::set_current_dir("/").unwrap();
 }
