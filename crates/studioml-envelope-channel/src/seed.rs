@@ -99,7 +99,7 @@ impl Handshake {
     /// twice would repeat key and nonces.
     fn generate(&self, output: &mut Vec<u8>) -> Result<Box<dyn EphemeralKey>, HandshakeError> {
         let ephemeral = self.provider.agree.generate(self.provider.random).map_err(|_| HandshakeError::Generation)?;
-        pem::put_public_key(ephemeral.public_key(), output);
+        pem::put_public_key(*ephemeral.public_key(), output)?;
         Ok(ephemeral)
     }
 
