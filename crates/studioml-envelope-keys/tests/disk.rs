@@ -155,3 +155,11 @@ fn a_file_is_made_in_its_own_directory_which_for_a_bare_name_is_the_current_one(
     assert_eq!(names(other.path()), ["key"]);
     std::env::set_current_dir("/").unwrap();
 }
+
+/// The memory of this process has nothing at its first address.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_fails_while_it_is_read_is_an_error() {
+    assert!(matches!(read_public(Path::new("/proc/self/mem")), Err(DiskError::Io(_))));
+    assert!(matches!(read_private(Path::new("/proc/self/mem"), Access::Anyone), Err(DiskError::Io(_))));
+}

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use mount::Mount;
 use studioml_envelope_core::{Payload, RsaPublicKey, TrustedSigner, seal};
 use studioml_envelope_keys::{
+    KeyFileError,
     directory::{
         DirectoryKind, IdentityDirectory, KeyDirectory, MountedIdentities, Problem, Reload, Selection, check_directory,
     },
@@ -185,6 +186,14 @@ fn a_name_that_cannot_be_shown_is_said() {
     std::fs::write(mounts.encryption.path().join(name), vector("keyfiles/rsa.pkcs8.pem")).unwrap();
     let problems: Vec<_> = mounts.load().findings().iter().map(|finding| finding.problem.clone()).collect();
     assert_eq!(problems, [Problem::NameNotUtf8]);
+}
+
+#[test]
+fn a_file_larger_than_any_key_is_said_to_be() {
+    let mut mounts = Mounts::new();
+    mounts.encryption.update([("ssh-privatekey", vec![b' '; 1_048_577].as_slice())]);
+    let problems: Vec<_> = mounts.load().findings().iter().map(|finding| finding.problem.clone()).collect();
+    assert_eq!(problems, [Problem::KeyFile(KeyFileError::TooLarge { maximum: 1_048_576 })]);
 }
 
 #[test]

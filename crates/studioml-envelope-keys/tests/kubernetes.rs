@@ -115,6 +115,8 @@ fn formats_that_older_runners_do_not_read_are_known() {
         ("rsa.openssh-enc", false),
         ("rsa.pkcs8-scrypt-aes256.pem", false),
         ("rsa.pkcs1.pem", false),
+        // legacy PEM, and a key that opens nothing
+        ("ec.sec1-aes256.pem", false),
     ] {
         let private = vector(&format!("keyfiles/{file}"));
         assert_eq!(is_read_by_older_runners(&private, PROVIDER), Ok(read), "{file}");

@@ -11,7 +11,7 @@ use studioml_envelope_keys::{
     Encoding, Format, Passphrase,
     directory::{DirectoryKind, IdentityDirectory, KeyDirectory, MountedIdentities, SigningKeys, Watcher},
     kubernetes::prefix_warning,
-    limits,
+    limits, read_private,
 };
 use support::{PROVIDER, vector};
 
@@ -47,10 +47,19 @@ fn debug_forms_name_their_type() {
         format!("{:?}", MountedIdentities::load(path, path, provider)),
         format!("{:?}", SigningKeys::load(path, provider).unwrap()),
         format!("{watcher:?}"),
+        format!("{:?}", read_private(&vector("keyfiles/ed25519.openssh"), None, provider).unwrap()),
+        format!("{:?}", Passphrase::exact(b"secret".to_vec())),
     ];
-    for (shown, name) in
-        shown.iter().zip(["IdentityDirectory", "KeyDirectory", "MountedIdentities", "KeyRing", "Watcher"])
-    {
+    let names = [
+        "IdentityDirectory",
+        "KeyDirectory",
+        "MountedIdentities",
+        "KeyRing",
+        "Watcher",
+        "PrivateKeyFile",
+        "Passphrase",
+    ];
+    for (shown, name) in shown.iter().zip(names) {
         assert!(shown.contains(name), "{shown}");
     }
 }
