@@ -55,15 +55,6 @@ fn every_form_names_the_same_key() {
     }
 }
 
-/// Where the name says nothing, a brace is what tells JSON from YAML to whoever has to find the mistake.
-#[test]
-fn a_text_that_no_form_takes_is_named_for_what_it_looks_like() {
-    for (text, expected) in [("{ \"public_key_path\": ", "JSON"), ("public_key_path: [", "YAML")] {
-        let error = read("config", text).unwrap_err();
-        assert!(matches!(error, ConfigError::Malformed { format, .. } if format == expected), "{text}: {error:?}");
-    }
-}
-
 #[test]
 fn what_stands_under_studio_ml_config_goes_first() {
     let text = "public_key_path: /top\nsigning_key_path: /top-signing\nstudio_ml_config:\n  public_key_path: /nested\n";
