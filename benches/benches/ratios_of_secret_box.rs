@@ -2,7 +2,7 @@
 //! opening in place.
 //!
 //! No criterion program: that measures one function after another, seconds apart, and a shared machine drifts by more than
-//! that between them. Here everyone takes a turn of some microseconds in every round, on the same buffers, and what is
+//! that between them. Here everyone takes a turn of a millisecond in every round, on the same buffers, and what is
 //! printed is the median over the rounds of the ratio within a round, with its quartiles. Arguments limit the sizes, and
 //! `unaligned` moves the messages off the boundaries of cache lines, to where an allocator puts them:
 //! `cargo bench -p studioml-envelope-benches --features peers --bench ratios_of_secret_box -- 4096 65536`.
@@ -28,6 +28,11 @@ const NONCE: [u8; 24] = [2; 24];
 
 /// What is measured at once, at least, where messages are short: three quarters of a first-level cache.
 const BATCH: usize = 24 << 10;
+
+/// How long a contestant works, at least, before its turn is measured, and again while it is. A core takes its time to grant
+/// its widest vectors after a while without them: with turns of tens of microseconds those who use them are measured at one of
+/// two speeds, 8 % apart, by chance.
+const TURN: Duration = Duration::from_millis(1);
 
 /// Alignment of a message: of a cache line, or what an allocator gives a large buffer, which is 16 bytes behind one.
 const CACHE_LINE: usize = 64;
@@ -122,7 +127,7 @@ impl Messages {
         } else if self.size > 64 << 10 {
             151
         } else {
-            1501
+            301
         };
         let mut measured = vec![[0.0; CONTESTANTS.len()]; rounds];
         for (number, round) in measured.iter_mut().enumerate() {
@@ -170,15 +175,17 @@ impl Messages {
         let mut elapsed = Duration::ZERO;
         let mut count = 0;
         for _ in 0..2 {
-            let (_, messages) = self.buffer.split_at_mut(self.start);
-            messages.chunks_exact_mut(self.stride).for_each(|text| text[..self.size].copy_from_slice(&self.sealed));
-            count = 0;
-            let start = Instant::now();
-            for text in messages.chunks_exact_mut(self.stride) {
-                black_box(routine(black_box(&mut text[..self.size])));
-                count += 1;
+            (elapsed, count) = (Duration::ZERO, 0);
+            while elapsed < TURN {
+                let (_, messages) = self.buffer.split_at_mut(self.start);
+                messages.chunks_exact_mut(self.stride).for_each(|text| text[..self.size].copy_from_slice(&self.sealed));
+                let start = Instant::now();
+                for text in messages.chunks_exact_mut(self.stride) {
+                    black_box(routine(black_box(&mut text[..self.size])));
+                    count += 1;
+                }
+                elapsed += start.elapsed();
             }
-            elapsed = start.elapsed();
         }
         elapsed.as_secs_f64() * 1e9 / f64::from(count)
     }

@@ -6,6 +6,8 @@ mod trial;
 mod weave;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -115,7 +117,8 @@ fn mutate(suspect: Suspect, args: &Args, workspace: &Workspace) -> Result<Vec<(M
     let programs = tree.programs()?.context("the tests do not compile beside the mutants")?;
     let tests = ground.tests(&programs)?;
     eprintln!("{package}: {} mutants, {} of them together, {} tests", mutants.len(), points.len(), tests.len());
-    let mut verdicts = together(&numbered, &points, &tests, &ground, args.jobs)?;
+    let record = Record::begin(&folder.join("verdicts.txt"))?;
+    let mut verdicts = together(&numbered, &points, &tests, &ground, &record, args.jobs)?;
 
     for mutant in &mutants {
         tree.restore(&mutant.file)?;
@@ -123,13 +126,11 @@ fn mutate(suspect: Suspect, args: &Args, workspace: &Workspace) -> Result<Vec<(M
     tree.restore(&format!("crates/{package}/src/lib.rs"))?;
     for (number, mutant) in numbered.iter().filter(|(number, _)| !points.contains_key(number)) {
         let verdict = alone(mutant, &tree, &tests, &ground)?;
-        tell(mutant, &verdict);
+        record.add(mutant, &verdict)?;
         verdicts.insert(*number, verdict);
         tree.restore(&mutant.file)?;
     }
-    let verdicts: Vec<_> = mutants.iter().cloned().zip(verdicts.into_values()).collect();
-    record(&folder.join("verdicts.txt"), &verdicts)?;
-    Ok(verdicts)
+    Ok(mutants.iter().cloned().zip(verdicts.into_values()).collect())
 }
 
 /// The mutants that are built into one set of programs: only the tests that pass the place of one can notice it.
@@ -138,6 +139,7 @@ fn together(
     points: &BTreeMap<Number, Number>,
     tests: &[Test],
     ground: &Ground,
+    record: &Record,
     jobs: u64,
 ) -> Result<BTreeMap<Number, Verdict>> {
     let queue =
@@ -148,7 +150,7 @@ fn together(
             let next = queue.lock().ok().and_then(|mut queue| queue.next());
             let Some((number, mutant, point)) = next else { return Ok(judged) };
             let verdict = ground.verdict(Some(number), tests.iter().filter(|test| test.passes.contains(&point)))?;
-            tell(mutant, &verdict);
+            record.add(mutant, &verdict)?;
             judged.push((number, verdict));
         }
     };
@@ -172,23 +174,28 @@ fn alone(mutant: &Mutant, tree: &Tree, tests: &[Test], ground: &Ground) -> Resul
     ground.verdict(None, tests.iter())
 }
 
-fn tell(mutant: &Mutant, verdict: &Verdict) {
-    match verdict {
-        Verdict::Missed => eprintln!("missed: {}", mutant.name),
-        Verdict::Timeout(test) => eprintln!("timeout in {test}: {}", mutant.name),
-        Verdict::Caught(_) | Verdict::Unviable => {}
-    }
-}
+/// For who asks which test notices what: a line for each mutant, written when it is judged, so that a run that is ended early
+/// has said what it found.
+struct Record(Mutex<File>);
 
-/// For who asks which test notices what.
-fn record(path: &Path, verdicts: &[(Mutant, Verdict)]) -> Result<()> {
-    let line = |(mutant, verdict): &(Mutant, Verdict)| match verdict {
-        Verdict::Caught(test) => format!("caught\t{}\t{test}\n", mutant.name),
-        Verdict::Timeout(test) => format!("timeout\t{}\t{test}\n", mutant.name),
-        Verdict::Missed => format!("missed\t{}\n", mutant.name),
-        Verdict::Unviable => format!("unviable\t{}\n", mutant.name),
-    };
-    std::fs::write(path, verdicts.iter().map(line).collect::<String>()).with_context(|| path.display().to_string())
+impl Record {
+    fn begin(path: &Path) -> Result<Self> {
+        Ok(Self(Mutex::new(File::create(path).with_context(|| path.display().to_string())?)))
+    }
+
+    fn add(&self, mutant: &Mutant, verdict: &Verdict) -> Result<()> {
+        let line = match verdict {
+            Verdict::Caught(test) => format!("caught\t{}\t{test}\n", mutant.name),
+            Verdict::Timeout(test) => format!("timeout\t{}\t{test}\n", mutant.name),
+            Verdict::Missed => format!("missed\t{}\n", mutant.name),
+            Verdict::Unviable => format!("unviable\t{}\n", mutant.name),
+        };
+        if matches!(verdict, Verdict::Missed | Verdict::Timeout(_)) {
+            eprint!("{line}");
+        }
+        let mut file = self.0.lock().map_err(|_| anyhow::anyhow!("a worker panicked"))?;
+        file.write_all(line.as_bytes()).context("verdicts.txt")
+    }
 }
 
 /// The survivors that have a reason, and how many there are of each: items of a list that begin with a name in backticks.

@@ -134,6 +134,9 @@ fn what_is_no_configuration_is_refused_and_not_taken_for_one_without_keys() {
     // what begins as JSON does is judged as JSON, also under a name that says nothing
     let error = read("config", "{ \"public_key_path\": \"a\"").unwrap_err();
     assert!(matches!(error, ConfigError::Malformed { format: "JSON", .. }), "{error}");
+    // and everything else as YAML, which a client's configuration mostly is
+    let error = read("config", "public_key_path: [a]").unwrap_err();
+    assert!(matches!(error, ConfigError::Malformed { format: "YAML", line: 1, .. }), "{error}");
     assert!(matches!(ClientConfig::read(Path::new("/missing/config.yaml")), Err(ConfigError::Io(_))));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config");

@@ -121,7 +121,7 @@ fn a_damaged_key_file_closes_its_prefix_alone() {
 #[test]
 fn a_key_that_is_removed_stops_its_queue() {
     let mut world = World::new();
-    world.mounts.signing.put("other_", &world.experimenter.public_line());
+    world.mounts.signing.put("rmq_other_", &world.experimenter.public_line());
     let outer = world.outer("rmq_one");
     let gateway = world.start();
     outer.put("before", &world.experimenter.seal(&request(1, 500)));
@@ -132,8 +132,8 @@ fn a_key_that_is_removed_stops_its_queue() {
     outer.put("m", &world.experimenter.seal(&request(2, 500)));
 
     // the look that finds a new queue finds that this one has no key; until then "m" may be taken, and is handed back
-    world.outer("other_one").put("m", &world.experimenter.seal(&request(3, 500)));
-    world.inner("other_one").wait_for("m");
+    world.outer("rmq_other_one").put("m", &world.experimenter.seal(&request(3, 500)));
+    world.inner("rmq_other_one").wait_for("m");
     wait::until("the message to be back", || (outer.names() == ["m"]).then_some(()));
     assert!(world.inner("rmq_one").names().is_empty());
 

@@ -23,6 +23,7 @@
 )]
 
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 use zeroize::optimization_barrier;
 
@@ -37,10 +38,11 @@ const LANES: usize = 4;
 const GROUP: usize = LANES * BLOCK;
 
 /// Groups in a batch, at most: products that are summed before they are carried.
-const BATCH: usize = 4;
+const BATCH: usize = 8;
 
-/// From how many groups on the powers for the largest batch are worth their making.
+/// From how many groups on the powers for a batch of half the size are worth their making, and for a whole one.
 const LONG: usize = 16;
+const LONGEST: usize = 128;
 
 const M26: i64 = (1 << 26) - 1;
 
@@ -49,7 +51,7 @@ const M26: i64 = (1 << 26) - 1;
 const _: () = {
     const LANE: u128 = 1 << 64;
     const OPERAND: u128 = 1 << 32;
-    const CARRIED: u128 = (1 << 26) + (1 << 10) - 1;
+    const CARRIED: u128 = (1 << 26) + (1 << 11) - 1;
     const LOW: u128 = M26 as u128;
     let a = CARRIED + LOW;
     let s = 5 * CARRIED;
@@ -85,10 +87,7 @@ struct Multiplier {
 pub(crate) struct Mac {
     /// Four sums, of every fourth block each.
     sums: Limbs,
-    /// r⁴, r⁸, r¹², r¹⁶, each in all lanes.
-    by: [Multiplier; BATCH],
-    /// How many of them there are: groups in a batch.
-    batch: usize,
+    by: Powers,
     /// r⁴ to r¹, in the lanes of the blocks that they belong to.
     last: Multiplier,
     key: Key,
@@ -96,19 +95,50 @@ pub(crate) struct Mac {
     first: usize,
 }
 
+/// r⁴, r⁸, r¹² …, each in all lanes: as many as a batch of the message has groups. The others are neither made nor wiped, which
+/// a message of 4 KiB would feel.
+struct Powers {
+    by: [MaybeUninit<Multiplier>; BATCH],
+    made: usize,
+}
+
+impl Powers {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn add(&mut self, power: Limbs) {
+        self.by[self.made].write(Multiplier::new(power));
+        self.made += 1;
+    }
+
+    #[inline(always)]
+    fn made(&self) -> &[Multiplier] {
+        let (made, _) = self.by.split_at(self.made);
+        // SAFETY: so many have been written.
+        unsafe { made.assume_init_ref() }
+    }
+}
+
 impl Default for Mac {
     #[inline(always)]
     fn default() -> Self {
+        let by = Powers { by: [MaybeUninit::uninit(); BATCH], made: 0 };
         // SAFETY: vectors and integers of which every bit pattern is valid.
-        unsafe { core::mem::zeroed() }
+        let (sums, last, key) = unsafe { core::mem::zeroed() };
+        Self { sums, by, last, key, first: 0 }
     }
 }
 
 impl Drop for Mac {
     #[inline]
     fn drop(&mut self) {
+        let (made, _) = self.by.by.split_at_mut(self.by.made);
         // SAFETY: vectors and integers of which every bit pattern is valid.
-        unsafe { core::ptr::from_mut(self).write_bytes(0, 1) };
+        unsafe {
+            made.as_mut_ptr().write_bytes(0, made.len());
+            core::ptr::from_mut(&mut self.sums).write_bytes(0, 1);
+            core::ptr::from_mut(&mut self.last).write_bytes(0, 1);
+            core::ptr::from_mut(&mut self.key).write_bytes(0, 1);
+        }
         optimization_barrier(self);
     }
 }
@@ -131,18 +161,24 @@ impl Mac {
         let r2_r2_r_r = blend::<0b1111_0000>(r2, r);
         let last = multiply(r2_r2_r_r, &Multiplier::new(blend::<0b1100_1100>(r2, one)));
         let r4 = multiply(r2, &Multiplier::new(r2));
-        let by_4 = Multiplier::new(r4);
-        let r8 = multiply(r4, &by_4);
+        let r8 = multiply(r4, &Multiplier::new(r4));
         let by_8 = Multiplier::new(r8);
-        self.batch = 2;
-        if len / GROUP >= LONG {
-            self.by[2] = Multiplier::new(multiply(r4, &by_8));
-            self.by[3] = Multiplier::new(multiply(r8, &by_8));
-            self.batch = BATCH;
+        let pairs = match len / GROUP {
+            ..LONG => 1,
+            LONG..LONGEST => BATCH / 4,
+            LONGEST.. => BATCH / 2,
+        };
+        self.by.made = 0;
+        let mut pair = [r4, r8];
+        for number in 0..pairs {
+            if number > 0 {
+                pair = pair.map(|power| multiply(power, &by_8));
+            }
+            let [power, next] = pair;
+            self.by.add(power);
+            self.by.add(next);
         }
         self.sums = zero();
-        self.by[0] = by_4;
-        self.by[1] = by_8;
         self.last = Multiplier::new(last);
         self.key = key;
         self.first = first_group(len, LANES);
@@ -163,15 +199,18 @@ impl Mac {
             self.first = 0;
         }
         let (mut groups, rest) = rest.as_chunks::<GROUP>();
-        while let Some((last, factors)) = groups.split_at(groups.len().min(self.batch)).0.split_last() {
-            let (before, _) = self.by.split_at(factors.len());
+        let powers = self.by.made();
+        loop {
+            let (batch, behind) = groups.split_at(groups.len().min(powers.len()));
+            let (powers, _) = powers.split_at(batch.len());
+            let (Some((last, before)), Some((by, powers))) = (batch.split_last(), powers.split_last()) else { break };
             let mut products = zero();
-            for (bytes, by) in factors.iter().zip(before.iter().rev()) {
+            for (bytes, by) in before.iter().zip(powers.iter().rev()) {
                 add_products(&mut products, group(bytes), by);
             }
-            add_products(&mut products, sums, &self.by[factors.len() % BATCH]);
+            add_products(&mut products, sums, by);
             sums = plus(carried(products), group(last));
-            (_, groups) = groups.split_at(factors.len() + 1);
+            groups = behind;
         }
         self.sums = sums;
         ciphertext.len() - rest.len()
@@ -187,7 +226,7 @@ impl Mac {
         let (_, rest) = rest.split_at(taken);
         if !rest.is_empty() {
             // Less than a group by less than a block: the last one.
-            self.sums = plus(multiply(self.sums, &self.by[0]), group_at_end(rest));
+            self.sums = plus(multiply(self.sums, &self.by.made()[0]), group_at_end(rest));
         }
         let limbs = multiply(self.sums, &self.last).map(|limb| {
             let halves = _mm_add_epi64(_mm256_castsi256_si128(limb), _mm256_extracti128_si256::<1>(limb));

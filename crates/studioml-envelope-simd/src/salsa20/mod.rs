@@ -179,17 +179,18 @@ macro_rules! diagonal_double_round {
     };
 }
 
-/// Columns and rows in the word-sliced shape: the quarter-rounds of the specification (§4 and §5), four side by side.
+/// Columns and rows in the word-sliced shape: the quarter-rounds of the specification (§4 and §5). One after another: the CPU
+/// works at all four at once anyway, and with 16 registers the fewest words have to wait on the stack.
 macro_rules! sliced_double_round {
     ($x:ident) => {
         sliced_double_round!(@quarters $x, [0, 4, 8, 12], [5, 9, 13, 1], [10, 14, 2, 6], [15, 3, 7, 11]);
         sliced_double_round!(@quarters $x, [0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]);
     };
     (@quarters $x:ident, $([$a:literal, $b:literal, $c:literal, $d:literal]),+) => {
-        $($x[$b] = step::<7, 25>($x[$b], $x[$a], $x[$d]);)+
-        $($x[$c] = step::<9, 23>($x[$c], $x[$b], $x[$a]);)+
-        $($x[$d] = step::<13, 19>($x[$d], $x[$c], $x[$b]);)+
-        $($x[$a] = step::<18, 14>($x[$a], $x[$d], $x[$c]);)+
+        $($x[$b] = step::<7, 25>($x[$b], $x[$a], $x[$d]);
+        $x[$c] = step::<9, 23>($x[$c], $x[$b], $x[$a]);
+        $x[$d] = step::<13, 19>($x[$d], $x[$c], $x[$b]);
+        $x[$a] = step::<18, 14>($x[$a], $x[$d], $x[$c]);)+
     };
 }
 
