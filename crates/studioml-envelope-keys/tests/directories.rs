@@ -123,6 +123,8 @@ fn what_is_no_prefix_is_skipped_and_said() {
         ]
     );
     assert!(keys.has_errors());
+    fs::remove_file(directory.path().join("rmq_pipe_")).unwrap();
+    assert!(!load(directory.path()).has_errors(), "warnings alone are no errors");
 }
 
 #[test]
@@ -189,6 +191,7 @@ fn report_keys_are_one_rsa_key_each() {
     let fingerprint =
         Fingerprint::of(&PublicKey::Rsa(key.public_key().clone()), FingerprintForm::SshSha256, PROVIDER.digest);
     assert_eq!(fingerprint.to_string(), "SHA256:ZOkXiJhSyWDiCkePCOMtuFbwvv/aDoy4/uRmYdpQqlA");
+    assert_eq!(format!("{key:?}"), format!("ReportKey({:?})", key.public_key()));
     assert!(matches!(
         keys.select("rmq_two_1_response"),
         Selection::Broken { reason: Problem::KeyFile(KeyFileError::SeveralKeys { found: 2 }), .. }
@@ -230,6 +233,21 @@ fn a_reload_sees_what_changed_and_keeps_what_did_not() {
     let change = held.reload().expect("a file that is ignored is said to be");
     assert_eq!((change.added, change.changed, change.removed), (vec![], vec![], vec![]));
     assert!(change.findings.iter().any(|finding| finding.to_string().contains("abc")), "{:?}", change.findings);
+}
+
+#[test]
+fn a_file_that_still_cannot_be_read_has_not_changed() {
+    let directory = directory(&[("rmq_a_", &line(1)), ("rmq_large_", b"")]);
+    let large = directory.path().join("rmq_large_");
+    fs::File::create(&large).unwrap().set_len(1 << 33).unwrap();
+    let held = KeyDirectory::<TrustedSigner>::open(directory.path(), PROVIDER);
+    fs::write(directory.path().join("rmq_a_"), line(2)).unwrap();
+    assert_eq!(held.reload().unwrap().changed, ["rmq_a_"]);
+    // for another reason
+    fs::remove_file(&large).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &large, rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(held.reload().unwrap().changed, ["rmq_large_"]);
+    assert_eq!(held.reload(), None);
 }
 
 #[test]

@@ -83,6 +83,9 @@ fn the_layout_of_the_seed_opens_messages() {
     assert_eq!((files(&mounted), mounted.findings()), (vec!["ssh-privatekey"], [].as_slice()));
     assert!(opens(&mounted, KEY) && !opens(&mounted, OTHER_KEY));
     assert_eq!(mounted.keys()[0].public_key(), &recipient(KEY));
+    assert!(!mounted.has_errors());
+    let shown = format!("{:?}", mounted.keys()[0]);
+    assert!(shown.starts_with("MountedKey { file: \"ssh-privatekey\", public: "), "{shown}");
 }
 
 #[test]

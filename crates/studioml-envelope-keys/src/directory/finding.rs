@@ -122,3 +122,14 @@ impl From<KeyError> for Problem {
         Self::KeyFile(KeyFileError::Key(error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_system_does_not_read_is_said_to_be_unreadable() {
+        let denied = io::ErrorKind::PermissionDenied;
+        assert_eq!(Problem::from(DiskError::Io(denied.into())), Problem::Unreadable(denied));
+    }
+}

@@ -3,17 +3,17 @@
 //! A number is Σ 2²⁶ⁱlᵢ with five limbs of about 26 bits. `vpmuludq` multiplies the low 32 bits of two lanes: **whatever an
 //! operand has above bit 31 is lost without a sign**. Why no operand ever has:
 //!
-//! Call a number *carried* if every limb is below 2²⁶ + 2¹⁰. Multipliers (powers of r) are carried. Of the
-//! other factors one is a carried number plus a block, up to three are blocks (b₀ … b₃ < 2²⁶, b₄ < 2²⁵, the bit above the block
+//! Call a number *carried* if every limb is below 2²⁶ + 2¹¹. Multipliers (powers of r) are carried. Of the
+//! other factors one is a carried number plus a block, up to seven are blocks (b₀ … b₃ < 2²⁶, b₄ < 2²⁵, the bit above the block
 //! included):
 //!
 //! - carried + block: aᵢ < 2²⁷·⁰¹; carried: rᵢ < 2²⁶·⁰¹; 5·carried: sᵢ < 2²⁸·³⁴ (2²⁶·2¹⁰⁴ = 2¹³⁰ ≡ 5). All below 2³².
-//! - dₖ = Σ aᵢrₖ₋ᵢ + Σ aᵢsₖ₋ᵢ₊₅ has five terms < 2⁵⁵·³⁵, and with the blocks' fifteen < 2⁵⁴·³⁵ it is < 2⁵⁹·¹.
+//! - dₖ = Σ aᵢrₖ₋ᵢ + Σ aᵢsₖ₋ᵢ₊₅ has five terms < 2⁵⁵·³⁵, and with the blocks' thirty-five < 2⁵⁴·³⁵ it is < 2⁵⁹·⁹.
 //!
 //! Then [`carried`], two chains side by side:
 //!
-//! - d₀ carries < 2³³·¹ to d₁, d₃ as much to d₄; d₁ < 2⁵⁹·² carries < 2³³·² to d₂, d₄ five times that, < 2³⁵·⁶, to l₀
-//! - d₂ < 2⁵⁹·² carries < 2³³·² to l₃; l₀ < 2³⁵·⁷ carries < 2¹⁰ to l₁; l₃ < 2³³·³ carries < 2⁸ to l₄
+//! - d₀ carries < 2³³·⁹ to d₁, d₃ as much to d₄; d₁ < 2⁶⁰ carries < 2³⁴ to d₂, d₄ five times that, < 2³⁶·⁴, to l₀
+//! - d₂ < 2⁶⁰ carries < 2³⁴ to l₃; l₀ < 2³⁶·⁵ carries < 2¹¹ to l₁; l₃ < 2³⁴·¹ carries < 2⁹ to l₄
 //!
 //! so the result is carried again, and no sum reaches 2⁶⁴.
 
