@@ -23,10 +23,10 @@ use crate::workspace::Workspace;
 
 /// Change the code in small ways, one at a time, and see that a test notices each
 ///
-/// cargo-mutants says what is changed; `.cargo/mutants.toml` holds what it is told. All changes that
-/// compile together are built into one set of test programs, which are told at their start which of
-/// them they have; the others are built alone. Every crate is judged by its own tests. What survives
-/// must stand in docs/mutants.md, with the reason why no test can or need notice it.
+/// cargo-mutants says what is changed. All changes that compile together are built into one set of test
+/// programs, which are told at their start which of them they have; the others are built alone. Every crate
+/// is judged by its own tests. What survives must stand in docs/mutants.md, with the reason why no test can
+/// or need notice it.
 ///
 /// Examples:
 ///   cargo xtask mutants

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::symlink,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -27,8 +27,8 @@ use studioml_envelope_core::{
 use studioml_envelope_keys::{
     KeyFileError, PublicFormat,
     directory::{
-        DEFAULT_INTERVAL, KeyDirectory, MAX_INTERVAL, Problem, Reload, ReportKeys, Selection, Severity, SigningKeys,
-        Watcher,
+        Change, DEFAULT_INTERVAL, DirectoryError, KeyDirectory, MAX_INTERVAL, Problem, Reload, ReportKeys, Selection,
+        Severity, SigningKeys, Watcher,
     },
     encode_public,
 };
@@ -125,6 +125,19 @@ fn what_is_no_prefix_is_skipped_and_said() {
     assert!(keys.has_errors());
     fs::remove_file(directory.path().join("rmq_pipe_")).unwrap();
     assert!(!load(directory.path()).has_errors(), "warnings alone are no errors");
+}
+
+#[test]
+fn a_set_that_kubernetes_has_not_finished_is_not_taken() {
+    let root = directory(&[]);
+    let set = root.path().join("..set");
+    fs::create_dir(&set).unwrap();
+    fs::write(set.join("rmq_a_"), line(1)).unwrap();
+    symlink("nowhere", set.join("rmq_b_")).unwrap();
+    symlink("..set", root.path().join("..data")).unwrap();
+    assert!(matches!(SigningKeys::load(root.path(), PROVIDER), Err(DirectoryError::Unsteady)));
+    fs::remove_file(set.join("rmq_b_")).unwrap();
+    assert_eq!(numbers(&load(root.path()), "rmq_a_1"), Ok(vec![1]));
 }
 
 #[test]
@@ -442,6 +455,35 @@ fn a_watcher_picks_up_changes_and_tells_of_them() {
 
     drop(watcher);
     assert!(matches!(changes.recv(), Err(mpsc::RecvError)), "the thread is gone with the watcher");
+}
+
+/// Says when it begins to look, and takes its time.
+struct Slow {
+    begun: mpsc::SyncSender<()>,
+    finished: AtomicBool,
+}
+
+impl Reload for Slow {
+    fn reload(&self) -> Option<Change> {
+        let _ = self.begun.try_send(());
+        thread::sleep(Duration::from_millis(300));
+        self.finished.store(true, Ordering::SeqCst);
+        None
+    }
+
+    fn directories(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_watcher_that_is_dropped_has_ended_its_look() {
+    let (begun, begins) = mpsc::sync_channel(1);
+    let slow = Arc::new(Slow { begun, finished: AtomicBool::new(false) });
+    let watcher = Watcher::spawn(vec![slow.clone()], Duration::from_millis(1), |_| {}).unwrap();
+    begins.recv_timeout(LONG).unwrap();
+    drop(watcher);
+    assert!(slow.finished.load(Ordering::SeqCst));
 }
 
 #[test]

@@ -156,6 +156,14 @@ fn comments_are_read() {
 }
 
 #[test]
+fn a_header_of_pem_ends_with_its_line_whatever_stands_at_its_end() {
+    let pem = String::from_utf8(vector("keyfiles/rsa.pub-pkcs1.pem")).unwrap();
+    let with_header = pem.replacen('\n', "\nComment: C:\\keys\\\n", 1);
+    assert_ne!(with_header, pem);
+    assert_eq!(read_public(with_header.as_bytes()).unwrap().key, read_public(pem.as_bytes()).unwrap().key);
+}
+
+#[test]
 fn keys_of_deployed_peers_load() {
     for (private, public) in [
         ("python/keys/studioml_message", "python/keys/studioml_message.pub.pem"),

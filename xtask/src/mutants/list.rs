@@ -74,7 +74,7 @@ fn offset(source: &str, place: Place) -> Option<usize> {
     Some(start + within)
 }
 
-/// Asks cargo-mutants, which reads `.cargo/mutants.toml`.
+/// Asks cargo-mutants.
 pub fn mutants(package: &str, args: &[String], workspace: &Workspace) -> Result<Vec<Mutant>> {
     let mut command = tool::command(Tool::Mutants, workspace)?;
     command.args(["--list", "--json", "--package", package]).args(args).current_dir(workspace.root());
