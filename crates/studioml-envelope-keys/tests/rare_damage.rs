@@ -8,7 +8,9 @@ mod support;
 
 use der::{bits, explicit, integer, octets, oid, pem, sequence};
 use studioml_envelope_core::KeyError;
-use studioml_envelope_keys::{Format, Kdf, KeyFileError, Passphrase, Protection, inspect, read_private, read_public};
+use studioml_envelope_keys::{
+    Format, Kdf, KeyFileError, Passphrase, Protection, inspect, limits, read_private, read_public,
+};
 use support::{PROVIDER, vector};
 
 const INCONSISTENT: KeyFileError = KeyFileError::Key(KeyError::Inconsistent);
@@ -82,6 +84,30 @@ mod openssh {
             let (contents, label) = pem::decode(&file().written());
             assert_eq!(error_of(&pem::encode(&label, &contents[..length])), DAMAGED, "{length}");
         }
+    }
+
+    /// Those that no vector has, by a file with another of the same length.
+    #[test]
+    fn every_cipher_has_its_name() {
+        for (file, key_length) in [("aes256-cbc", "128"), ("aes256-cbc", "192"), ("aes256-gcm", "128")] {
+            let (mut contents, label) = pem::decode(&vector(&format!("keyfiles/rsa.openssh-enc-{file}")));
+            let at = contents.windows(6).position(|window| window == b"aes256").unwrap();
+            contents[at + 3..at + 6].copy_from_slice(key_length.as_bytes());
+            let protection = inspect(&pem::encode(&label, &contents), PROVIDER).unwrap().remove(0).protection;
+            let Protection::Encrypted { cipher, .. } = protection else { panic!("{file}") };
+            assert!(cipher.starts_with(&file.replace("256", key_length)), "{file}: {cipher}");
+        }
+    }
+
+    #[test]
+    fn a_public_half_that_is_not_the_encrypted_ones_is_refused() {
+        let mut file = File::of("ed25519.openssh-enc");
+        let at = file.public.len() - 32;
+        file.public.truncate(at);
+        file.public.extend([0x42; 31]);
+        file.public.push(0x11);
+        let passphrase = Passphrase::exact(b"correct horse battery staple".to_vec());
+        assert_eq!(read_private(&file.written(), Some(&passphrase), PROVIDER).unwrap_err(), INCONSISTENT);
     }
 
     /// Whoever only looks at the file is told too: a description with such a protection would promise one.
@@ -269,6 +295,23 @@ mod found {
     use super::*;
 
     const UNRECOGNISED: KeyFileError = KeyFileError::Unrecognised;
+
+    #[test]
+    fn what_begins_like_a_key_and_does_not_go_on_like_one_is_damage() {
+        let cut = [0x02, 5, 1];
+        let key = sequence(&[&integer(0), &integer(3), &integer(5), &integer(7), &cut]);
+        assert_eq!(error_of(&key), KeyFileError::Key(KeyError::Encoding { structure: "RSAPrivateKey" }));
+    }
+
+    #[test]
+    fn a_file_may_be_as_long_as_the_limit() {
+        let mut file = vector("keyfiles/rsa.pub-pkcs1.pem");
+        file.resize(limits::MAX_KEY_FILE, b'\n');
+        assert!(read_public(&file).is_ok());
+        file.push(b'\n');
+        let maximum = limits::MAX_KEY_FILE;
+        assert_eq!(read_public(&file).unwrap_err(), KeyFileError::TooLarge { maximum });
+    }
 
     #[test]
     fn der_that_is_no_key_is_not_taken_for_one() {

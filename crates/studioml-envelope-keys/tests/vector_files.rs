@@ -2,6 +2,8 @@
 //! are to be refused are refused by name (FORMAT §5).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "support/der.rs"]
+mod der;
 mod support;
 
 use std::collections::BTreeSet;
@@ -129,6 +131,9 @@ fn protections_are_named_with_their_parameters() {
         ("rsa.openssh-enc-aes256-gcm", "aes256-gcm@openssh.com", "bcrypt with 8 rounds"),
         ("rsa.openssh-enc-chacha20-poly1305", "chacha20-poly1305@openssh.com", "bcrypt with 8 rounds"),
         ("rsa.openssh-enc-3des-cbc", "3des-cbc", "bcrypt with 8 rounds"),
+        ("rsa.openssh-enc-aes128-ctr", "aes128-ctr", "bcrypt with 8 rounds"),
+        ("rsa.openssh-enc-aes192-ctr", "aes192-ctr", "bcrypt with 8 rounds"),
+        ("rsa.openssh-enc-aes256-cbc", "aes256-cbc", "bcrypt with 8 rounds"),
         ("rsa.pkcs1-aes192.pem", "AES-192-CBC", "one pass of MD5"),
         ("rsa.pkcs1-des3.pem", "DES-EDE3-CBC", "one pass of MD5"),
         ("ec.sec1-aes256.pem", "AES-256-CBC", "one pass of MD5"),
@@ -161,6 +166,30 @@ fn a_header_of_pem_ends_with_its_line_whatever_stands_at_its_end() {
     let with_header = pem.replacen('\n', "\nComment: C:\\keys\\\n", 1);
     assert_ne!(with_header, pem);
     assert_eq!(read_public(with_header.as_bytes()).unwrap().key, read_public(pem.as_bytes()).unwrap().key);
+}
+
+#[test]
+fn explanations_and_certificates_may_stand_beside_a_key_and_other_keys_may_not() {
+    let key = vector("keyfiles/rsa.pub-pkcs1.pem");
+    let plain = read_public(&key).unwrap().key;
+    let block = |label: &str| format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n").into_bytes();
+    let beside = |other: &[u8]| read_public(&[other, b"\n", &key].concat());
+    for other in [b"subject=/CN=a cluster\nKey: below\n".to_vec(), block("CERTIFICATE")] {
+        assert_eq!(beside(&other).unwrap().key, plain, "{}", String::from_utf8_lossy(&other));
+    }
+    for label in ["DSA PRIVATE KEY", "X25519 PUBLIC KEY"] {
+        let what = format!("PEM block {label}");
+        assert_eq!(beside(&block(label)).unwrap_err(), KeyFileError::Unsupported { what });
+    }
+}
+
+#[test]
+fn the_der_of_a_pem_file_is_the_same_key() {
+    for name in ["rsa.pub-pkcs1.pem", "ec.spki.pem"] {
+        let pem = vector(&format!("keyfiles/{name}"));
+        let (der, _) = der::pem::decode(&pem);
+        assert_eq!(read_public(&der).unwrap().key, read_public(&pem).unwrap().key, "{name}");
+    }
 }
 
 #[test]
