@@ -5,6 +5,7 @@
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use studioml_envelope::provider;
+use studioml_envelope_conformance::Library;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/providers.txt");
 const LOCK_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
@@ -20,6 +21,12 @@ fn every_composition_is_what_the_golden_file_says() {
     }
     let golden = fs::read_to_string(GOLDEN).unwrap();
     assert!(found == golden, "{GOLDEN} is not what the providers say; they say:\n{found}");
+}
+
+#[test]
+fn a_library_shows_its_name_and_what_it_lacks() {
+    let library = Library { kdf: None, ..Library::from(&provider::RUSTCRYPTO) };
+    assert_eq!(format!("{library:?}"), "Library(rustcrypto, without [Kdf])");
 }
 
 /// The packages of the lock file, by name and version.

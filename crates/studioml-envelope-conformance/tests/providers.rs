@@ -46,6 +46,15 @@ fn providers_of_one_library_are_no_matrix() {
 }
 
 #[test]
+fn a_slot_that_one_library_serves_in_every_provider_is_named() {
+    let vectors = Vectors::bundled().unwrap();
+    let providers = [provider::RUSTCRYPTO, provider::AWS_LC_RS_WITH_RUSTCRYPTO];
+    let report = studioml_envelope_conformance::matrix(&vectors, &providers);
+    let failed: Vec<_> = report.failures().map(|(suite, failure)| (suite.suite.as_str(), &*failure.case)).collect();
+    assert_eq!(failed, [("at least two libraries", "secret_box")]);
+}
+
+#[test]
 fn every_provider_says_the_same_of_the_same_input() {
     let vectors = Vectors::bundled().unwrap();
     let report = studioml_envelope_conformance::same_errors(&vectors, provider::ALL);

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use studioml_envelope_conformance::{Vectors, VectorsError};
+use studioml_envelope::provider;
+use studioml_envelope_conformance::{Vectors, VectorsError, bad_messages};
 use tempfile::TempDir;
 
 fn copy(from: &Path, to: &Path) {
@@ -81,6 +82,24 @@ fn a_key_that_no_type_knows_fails() {
         match Vectors::open(&root) {
             Err(VectorsError::Manifest { file: found, .. }) => assert_eq!(found, file),
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_message_without_a_verdict_and_a_verdict_without_a_message_fail() {
+    let case = r#"{"file": "bad/01.json", "case": "nonce+ct short: 2nd field empty""#;
+    for (spoilt, expected) in [
+        (case.replace("01", "02"), vec![("bad/01.json", "no verdict"), ("bad/02.json", "no such case")]),
+        (case.replace("empty", "short"), vec![("bad/01.json", "no such case")]),
+    ] {
+        let (_directory, root) = copied();
+        replace(&root.join("bad/verdicts.json"), case, &spoilt);
+        let report = bad_messages(&Vectors::open(&root).unwrap(), &provider::default());
+        let found: Vec<_> = report.failures.iter().map(|failure| (&*failure.file, &*failure.what)).collect();
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for ((file, what), (expected, why)) in found.into_iter().zip(expected) {
+            assert!(file == expected && what.contains(why), "{file}: {what}");
         }
     }
 }
