@@ -66,3 +66,16 @@ fn one_provider_alone_agrees_with_nobody() {
     let vectors = Vectors::bundled().unwrap();
     assert!(!studioml_envelope_conformance::same_errors(&vectors, &[provider::RUSTCRYPTO]).is_success());
 }
+
+/// Who has no cases has no failures either.
+#[test]
+fn every_message_of_the_peers_is_opened() {
+    let vectors = Vectors::bundled().unwrap();
+    let sent = vectors.origins().filter(|(file, _)| {
+        let (set, name) = file.split_once('/').unwrap_or_default();
+        ["go", "python"].contains(&set) && !name.contains('/') && name.contains('.') && !name.ends_with(".plaintext")
+    });
+    let report = studioml_envelope_conformance::peers(&vectors, &provider::default());
+    // and the payload beside the key files
+    assert_eq!(report.run, sent.count() + 1);
+}
