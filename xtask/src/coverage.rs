@@ -78,15 +78,11 @@ impl Counted {
 /// They start the seed's Python, which shows nothing that the Rust peers do not.
 const WITHOUT: [&str; 2] = ["the_seeds_client_with_our_server", "our_client_with_the_seeds_server"];
 
-/// What tests reached of one file.
+/// Whether tests reached the lines of a file, and its branches, which are named by their line and what lcov calls them there.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct File {
-    path: String,
-    lines: Share,
-    branches: Share,
-    unreached_lines: BTreeSet<u32>,
-    /// Lines with a branch that was never taken.
-    untaken: BTreeSet<u32>,
+    lines: BTreeMap<u32, bool>,
+    branches: BTreeMap<(u32, String), bool>,
 }
 
 /// So many of so many.
@@ -97,9 +93,11 @@ struct Share {
 }
 
 impl Share {
-    fn count(&mut self, reached: bool) {
-        self.all += 1;
-        self.reached += u32::from(reached);
+    fn add<'r>(&mut self, reached: impl IntoIterator<Item = &'r bool>) {
+        for reached in reached {
+            self.all += 1;
+            self.reached += u32::from(*reached);
+        }
     }
 
     fn shown(self) -> String {
@@ -115,29 +113,12 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     let tools = Tools::find()?;
     let counted = if args.crates.is_empty() { &Counted::ALL[..] } else { &args.crates };
     let folder = workspace.target().join("coverage");
-    let counts = folder.join("counts");
-    if counts.exists() {
-        fs::remove_dir_all(&counts).with_context(|| counts.display().to_string())?;
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let mut files = BTreeMap::new();
+    for program in &programs(counted, !args.crates.is_empty(), workspace, &folder)? {
+        let record = program.record(&tools, counted, workspace, &folder.join("counts"))?;
+        read(&record, &format!("{}/", workspace.root().display()), &mut files);
     }
-    fs::create_dir_all(&counts).with_context(|| counts.display().to_string())?;
-    let programs = programs(counted, !args.crates.is_empty(), workspace, &folder)?;
-    for program in &programs {
-        let mut command = Command::new(&program.executable);
-        command.args(WITHOUT.iter().flat_map(|test| ["--skip", *test])).current_dir(&program.package);
-        command.env("CARGO_MANIFEST_DIR", &program.package).env("LLVM_PROFILE_FILE", counts.join("%p-%m.profraw"));
-        process::run(&mut command)?;
-    }
-
-    let merged = folder.join("merged.profdata");
-    let mut merge = Command::new(&tools.profdata);
-    process::run(merge.args(["merge", "--sparse", "--output"]).arg(&merged).arg(&counts))?;
-    let mut export = Command::new(&tools.cov);
-    export.args(["export", "--format=lcov", "--instr-profile"]).arg(&merged);
-    for program in &programs {
-        export.arg("--object").arg(&program.executable);
-    }
-    let record = process::capture(&mut export)?;
-    let files = files(&record, &format!("{}/", workspace.root().display()));
     print!("{}", table(&files, counted)?);
     if args.missing {
         print!("{}", missing(&files, counted));
@@ -149,6 +130,31 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
 struct Program {
     executable: PathBuf,
     package: PathBuf,
+}
+
+impl Program {
+    /// What its tests reach, in the format of lcov. Each program is read by itself: a function that two of them have may have been
+    /// compiled differently, and then the counts of one say nothing of the other.
+    fn record(&self, tools: &Tools, counted: &[Counted], workspace: &Workspace, counts: &Path) -> Result<String> {
+        if counts.exists() {
+            fs::remove_dir_all(counts).with_context(|| counts.display().to_string())?;
+        }
+        let mut tests = Command::new(&self.executable);
+        tests.args(WITHOUT.iter().flat_map(|test| ["--skip", *test])).current_dir(&self.package);
+        tests.env("CARGO_MANIFEST_DIR", &self.package).env("LLVM_PROFILE_FILE", counts.join("%p-%m.profraw"));
+        process::run(&mut tests)?;
+        let merged = counts.with_extension("profdata");
+        let mut merge = Command::new(&tools.profdata);
+        process::run(merge.args(["merge", "--sparse", "--output"]).arg(&merged).arg(counts))?;
+        let mut export = Command::new(&tools.cov);
+        export.args(["export", "--format=lcov", "--instr-profile"]).arg(&merged).arg("--object").arg(&self.executable);
+        // these sources alone: LLVM 22 crashes over some of the gateway's others
+        export.arg("--sources");
+        for (_, prefix) in counted.iter().map(|counted| counted.row()) {
+            export.args([prefix.to_owned(), format!("{prefix}.rs")].map(|path| workspace.root().join(path)));
+        }
+        process::capture(&mut export)
+    }
 }
 
 /// What cargo says of something that it has built.
@@ -187,7 +193,8 @@ fn programs(counted: &[Counted], named: bool, workspace: &Workspace, folder: &Pa
     if named {
         command.args(counted.iter().flat_map(|counted| ["--package", counted.package()]));
     } else {
-        command.arg("--workspace");
+        // without the program: it has tests of the same names, which want it built
+        command.args(["--workspace", "--exclude", plan::CLI]);
     }
     command.args(tests.iter().flat_map(|name| ["--test", *name]));
     command.env("RUSTC_WORKSPACE_WRAPPER", &compiler).env("CARGO_INCREMENTAL", "0").current_dir(workspace.root());
@@ -246,43 +253,35 @@ fn major(version: &str) -> Option<&str> {
     version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?.split('.').next()
 }
 
-/// Reads a record in the format of lcov: `SF` a file, `DA` line and count, `BRDA` line, block, branch and count.
-fn files(record: &str, root: &str) -> Vec<File> {
-    let mut files: BTreeMap<String, File> = BTreeMap::new();
-    let mut path = String::new();
+/// Reads a record in the format of lcov: `SF` a file, `DA` line and count, `BRDA` line, block, branch and count. What one record
+/// has as reached is reached.
+fn read(record: &str, root: &str, files: &mut BTreeMap<String, File>) {
+    let mut file = &mut File::default();
     for line in record.lines() {
         let Some((kind, rest)) = line.split_once(':') else { continue };
         if kind == "SF" {
-            path = rest.strip_prefix(root).unwrap_or(rest).to_owned();
+            file = files.entry(rest.strip_prefix(root).unwrap_or(rest).to_owned()).or_default();
             continue;
         }
-        let mut fields = rest.split(',');
-        let number = fields.next().and_then(|field| field.parse::<u32>().ok());
-        let (Some(number), Some(count)) = (number, fields.next_back()) else { continue };
-        let reached = !["0", "-"].contains(&count);
-        let file = files.entry(path.clone()).or_insert_with(|| File { path: path.clone(), ..File::default() });
-        let (share, places) = match kind {
-            "DA" => (&mut file.lines, &mut file.unreached_lines),
-            "BRDA" => (&mut file.branches, &mut file.untaken),
+        let Some((place, count)) = rest.rsplit_once(',') else { continue };
+        let (number, branch) = place.split_once(',').unwrap_or((place, ""));
+        let Ok(number) = number.parse::<u32>() else { continue };
+        let reached = match kind {
+            "DA" => file.lines.entry(number).or_default(),
+            "BRDA" => file.branches.entry((number, branch.to_owned())).or_default(),
             _ => continue,
         };
-        share.count(reached);
-        if !reached {
-            places.insert(number);
-        }
+        *reached |= !["0", "-"].contains(&count);
     }
-    files.into_values().collect()
 }
 
-fn table(files: &[File], counted: &[Counted]) -> Result<String> {
+fn table(files: &BTreeMap<String, File>, counted: &[Counted]) -> Result<String> {
     let mut text = format!("{:<18} {:>24} {:>24}\n", "", "lines", "branches");
     for (name, prefix) in counted.iter().map(|counted| counted.row()) {
         let (mut lines, mut branches) = (Share::default(), Share::default());
-        for file in files.iter().filter(|file| file.path.starts_with(prefix)) {
-            for (sum, share) in [(&mut lines, file.lines), (&mut branches, file.branches)] {
-                sum.reached += share.reached;
-                sum.all += share.all;
-            }
+        for (_, file) in files.iter().filter(|(path, _)| path.starts_with(prefix)) {
+            lines.add(file.lines.values());
+            branches.add(file.branches.values());
         }
         if lines.all == 0 {
             bail!("the record has nothing of {prefix}");
@@ -292,14 +291,16 @@ fn table(files: &[File], counted: &[Counted]) -> Result<String> {
     Ok(text)
 }
 
-fn missing(files: &[File], counted: &[Counted]) -> String {
-    let is_counted = |file: &&File| counted.iter().any(|counted| file.path.starts_with(counted.row().1));
+fn missing(files: &BTreeMap<String, File>, counted: &[Counted]) -> String {
+    let is_counted = |path: &str| counted.iter().any(|counted| path.starts_with(counted.row().1));
     let mut text = String::new();
-    for file in files.iter().filter(is_counted) {
-        for (what, places) in [("lines", &file.unreached_lines), ("branches", &file.untaken)] {
+    for (path, file) in files.iter().filter(|(path, _)| is_counted(path)) {
+        let lines = file.lines.iter().filter(|(_, reached)| !**reached).map(|(line, _)| line);
+        let branches = file.branches.iter().filter(|(_, reached)| !**reached).map(|((line, _), _)| line);
+        for (what, places) in [("lines", lines.collect::<BTreeSet<_>>()), ("branches", branches.collect())] {
             if !places.is_empty() {
-                let places: Vec<String> = places.iter().map(u32::to_string).collect();
-                text += &format!("{} {what}: {}\n", file.path, places.join(" "));
+                let places: Vec<String> = places.into_iter().map(u32::to_string).collect();
+                text += &format!("{path} {what}: {}\n", places.join(" "));
             }
         }
     }
@@ -320,13 +321,20 @@ mod tests {
         assert_eq!(major("rustc 1.95.0\n"), None);
     }
 
+    fn of(records: &[&str]) -> BTreeMap<String, File> {
+        let mut files = BTreeMap::new();
+        for record in records {
+            read(record, "/tree/", &mut files);
+        }
+        files
+    }
+
     #[test]
     fn a_record_is_counted_by_file() {
-        let files = files(RECORD, "/tree/");
-        let [elsewhere, core] = &files[..] else { unreachable!() };
-        assert_eq!(elsewhere.path, "/elsewhere/b.rs");
-        assert_eq!(core.path, "crates/studioml-envelope-core/src/a.rs");
-        assert_eq!((core.lines, core.branches), (Share { reached: 2, all: 3 }, Share { reached: 1, all: 3 }));
+        let files = of(&[RECORD]);
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["/elsewhere/b.rs", "crates/studioml-envelope-core/src/a.rs"]);
+        let core = table(&files, &[Counted::Core]).unwrap();
+        assert!(core.contains("2 of 3 (66.7 %)") && core.contains("1 of 3 (33.3 %)"), "{core}");
         assert_eq!(
             missing(&files, &Counted::ALL),
             "crates/studioml-envelope-core/src/a.rs lines: 2\ncrates/studioml-envelope-core/src/a.rs branches: 2 3\n"
@@ -334,8 +342,15 @@ mod tests {
     }
 
     #[test]
+    fn what_one_program_reaches_is_reached() {
+        let other = "SF:/tree/crates/studioml-envelope-core/src/a.rs\nDA:1,0\nDA:2,1\nBRDA:3,0,0,2\nend_of_record\n";
+        let files = of(&[RECORD, other]);
+        assert_eq!(missing(&files, &Counted::ALL), "crates/studioml-envelope-core/src/a.rs branches: 2\n");
+    }
+
+    #[test]
     fn a_record_without_one_of_the_crates_is_an_error() {
-        let error = table(&files(RECORD, "/tree/"), &Counted::ALL).unwrap_err().to_string();
+        let error = table(&of(&[RECORD]), &Counted::ALL).unwrap_err().to_string();
         assert_eq!(error, "the record has nothing of crates/studioml-envelope-keys/src/");
     }
 

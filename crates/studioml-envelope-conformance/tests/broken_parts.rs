@@ -6,9 +6,10 @@ use studioml_envelope_conformance::{
     suites,
 };
 use studioml_envelope_core::{
-    Aead, AeadKey, BadSignature, Digest, Ed25519PrivateKey, Identity, Implementation, Kdf, KdfOutputTooLong, KeyError,
-    KeyUnwrap, Nonce, Part, Provider, Random, RandomError, RsaPrivateKey, SecretBox, SessionKey, Sign, Signature,
-    SigningKey, SigningPrivateKey, SigningPublicKey, Tag, Unauthentic, Unwrapped, Verify, VerifyingKey,
+    Aead, AeadKey, BadSignature, CHUNK, Digest, Ed25519PrivateKey, Identity, Implementation, Kdf, KdfOutputTooLong,
+    KeyError, KeyUnwrap, KeyWrap, Nonce, Part, Provider, Random, RandomError, Recipient, RsaPrivateKey, RsaPublicKey,
+    SecretBox, SessionKey, Sign, Signature, SigningKey, SigningPrivateKey, SigningPublicKey, Tag, Unauthentic,
+    Unwrapped, Verify, VerifyingKey, WrapError,
 };
 use studioml_envelope_rustcrypto::PROVIDER as GOOD;
 
@@ -80,7 +81,7 @@ fn a_digest_of_another_kind() {
     assert_noticed(&suites::symmetric::digest_fingerprints(&vectors(), &Sha256ForBoth));
 }
 
-parts!(IgnoresTheTag, DecryptsBeforeTheTag, HandsOutOneLargePiece);
+parts!(IgnoresTheTag, IgnoresTheTagOfLongTexts, DecryptsBeforeTheTag, HandsOutOneLargePiece, HandsOutAnEmptyPiece);
 
 fn good_box() -> &'static dyn SecretBox {
     GOOD.secret_box
@@ -98,6 +99,23 @@ impl SecretBox for IgnoresTheTag {
     fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, _: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
         good_box().seal_in_place(key, nonce, text);
         Ok(())
+    }
+}
+
+impl SecretBox for IgnoresTheTagOfLongTexts {
+    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+        good_box().seal_in_place(key, nonce, text)
+    }
+
+    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
+        good_box().seal_chunks(key, nonce, plaintext, sink)
+    }
+
+    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
+        match text.len() > CHUNK {
+            true => IgnoresTheTag.open_in_place(key, nonce, tag, text),
+            false => good_box().open_in_place(key, nonce, tag, text),
+        }
     }
 }
 
@@ -136,14 +154,37 @@ impl SecretBox for HandsOutOneLargePiece {
     }
 }
 
+impl SecretBox for HandsOutAnEmptyPiece {
+    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+        good_box().seal_in_place(key, nonce, text)
+    }
+
+    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
+        sink(&[]);
+        good_box().seal_chunks(key, nonce, plaintext, sink)
+    }
+
+    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
+        good_box().open_in_place(key, nonce, tag, text)
+    }
+}
+
 #[test]
 fn a_secret_box_that_forgets_its_tag_its_order_or_its_pieces() {
     assert_noticed(&suites::secret_box::forgeries(&IgnoresTheTag));
+    assert_noticed(&suites::secret_box::forgeries(&IgnoresTheTagOfLongTexts));
     assert_noticed(&suites::secret_box::forgeries(&DecryptsBeforeTheTag));
     assert_noticed(&suites::secret_box::libsodium(&vectors(), &HandsOutOneLargePiece, GOOD.digest));
+    assert_noticed(&suites::secret_box::libsodium(&vectors(), &HandsOutAnEmptyPiece, GOOD.digest));
     let broken = Provider { secret_box: &IgnoresTheTag, ..GOOD };
     assert_noticed(&bad_messages(&vectors(), &broken));
     assert_noticed(&order_of_work(&vectors(), &broken));
+}
+
+#[test]
+fn forgeries_of_a_box_are_no_fewer_than_they_were() {
+    // every byte of 72 and of the short texts, 85 and 67 and 65 of the long ones, each of 12 lengths but nothing cut once
+    assert_eq!(suites::secret_box::forgeries(good_box()).run, 12 * 72 + 385 + 85 + 67 + 65 + 11);
 }
 
 parts!(AcceptsEverything, RefusesEverything);
@@ -249,6 +290,45 @@ fn unwrapping_that_loads_or_finds_too_much() {
     assert_noticed(&order_of_work(&vectors, &Provider { key_unwrap: &FindsAKeyInEverything, ..GOOD }));
     let broken = Provider { name: "broken", key_unwrap: &LoadsInconsistentKeys, ..GOOD };
     assert!(!same_errors(&vectors, &[GOOD, broken]).is_success());
+}
+
+parts!(WrapsIntoLess, WrapsIntoMore);
+
+/// Writes nothing where it is given this much room, and finds that in order.
+struct TakesAnotherLength {
+    recipient: Box<dyn Recipient>,
+    length: usize,
+}
+
+impl Recipient for TakesAnotherLength {
+    fn wrapped_len(&self) -> usize {
+        self.recipient.wrapped_len()
+    }
+
+    fn wrap(&self, session_key: &SessionKey, random: &dyn Random, out: &mut [u8]) -> Result<(), WrapError> {
+        if out.len() == self.length { Ok(()) } else { self.recipient.wrap(session_key, random, out) }
+    }
+}
+
+impl KeyWrap for WrapsIntoLess {
+    fn load(&self, key: &RsaPublicKey) -> Result<Box<dyn Recipient>, KeyError> {
+        let recipient = GOOD.key_wrap.load(key)?;
+        Ok(Box::new(TakesAnotherLength { length: recipient.wrapped_len() - 1, recipient }))
+    }
+}
+
+impl KeyWrap for WrapsIntoMore {
+    fn load(&self, key: &RsaPublicKey) -> Result<Box<dyn Recipient>, KeyError> {
+        let recipient = GOOD.key_wrap.load(key)?;
+        Ok(Box::new(TakesAnotherLength { length: recipient.wrapped_len() + 1, recipient }))
+    }
+}
+
+#[test]
+fn wrapping_into_another_length() {
+    for part in [&WrapsIntoLess as &dyn KeyWrap, &WrapsIntoMore] {
+        assert_noticed(&suites::rsa_oaep::wrap_opens_elsewhere(&vectors(), part, GOOD.random, GOOD.key_unwrap));
+    }
 }
 
 parts!(AeadWithoutAssociatedData, KdfWithoutLimit);
