@@ -60,3 +60,33 @@ fn what_nobody_takes_for_a_minute_is_handed_back() {
         }
     }
 }
+
+#[test]
+fn a_lane_says_when_to_ask_it_again_and_why_it_rests() {
+    let mut lane = Lane::new(Settings::new(Direction::Requests, 64, 7));
+    let mut memory = Memory::new(1000);
+    assert_eq!((lane.next_tick(), lane.paused()), (None, None));
+
+    let publish = Verdict::Publish { digest: [1; 32], remembered: false };
+    for event in [
+        Event::Delivered(UNWANTED, false),
+        Event::Processed(UNWANTED, publish),
+        Event::Published(UNWANTED, Published::Unavailable),
+    ] {
+        lane.handle(Duration::ZERO, event, &mut memory);
+    }
+    let again = lane.next_tick().unwrap();
+    assert!(!again.is_zero() && again <= Duration::from_secs(1), "{again:?}");
+    assert_eq!(lane.handle(again - Duration::from_millis(1), Event::Tick, &mut memory), []);
+    assert_eq!(lane.handle(again, Event::Tick, &mut memory), [Action::Publish(UNWANTED)]);
+
+    for event in [Event::Published(UNWANTED, Published::Confirmed), Event::Acknowledged(UNWANTED, true)] {
+        lane.handle(again, event, &mut memory);
+    }
+    let misconfigured = Verdict::Misconfigured(PauseReason::NoQueueKey);
+    for event in [Event::Delivered(DeliveryId(2), false), Event::Processed(DeliveryId(2), misconfigured)] {
+        lane.handle(again, event, &mut memory);
+    }
+    assert_eq!(lane.paused(), Some(PauseReason::NoQueueKey));
+    assert!(lane.next_tick().is_some_and(|next| next > again));
+}
