@@ -39,7 +39,7 @@ fn assert_noticed(report: &SuiteReport) {
     assert!(report.run > 0 && !report.failures.is_empty(), "{report:?}");
 }
 
-parts!(Constant, LeavesTheLastByte);
+parts!(Constant, LeavesTheLastByte, FillsTheBeginning);
 
 impl Random for Constant {
     fn fill(&self, out: &mut [u8]) -> Result<(), RandomError> {
@@ -57,8 +57,16 @@ impl Random for LeavesTheLastByte {
     }
 }
 
+impl Random for FillsTheBeginning {
+    fn fill(&self, out: &mut [u8]) -> Result<(), RandomError> {
+        let (beginning, _) = out.split_at_mut(out.len().min(4096));
+        GOOD.random.fill(beginning)
+    }
+}
+
 #[test]
 fn random_that_repeats_or_forgets() {
+    assert_noticed(&suites::symmetric::random_fills(&FillsTheBeginning));
     assert_noticed(&suites::symmetric::random_fills(&Constant));
     assert_noticed(&suites::symmetric::random_fills(&LeavesTheLastByte));
 }
@@ -224,7 +232,27 @@ fn verification_that_does_not_look() {
     assert_noticed(&peers(&vectors(), &Provider { verify: &RefusesEverything, ..GOOD }));
 }
 
-parts!(SignsWithAnotherKey);
+parts!(SignsWithAnotherKey, SignsTheBeginning);
+
+/// A key that signs the first 64 KiB of whatever it is given.
+struct Beginning(Box<dyn SigningKey>);
+
+impl SigningKey for Beginning {
+    fn public_key(&self) -> &SigningPublicKey {
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8], random: &dyn Random) -> Result<Signature, RandomError> {
+        let (beginning, _) = message.split_at(message.len().min(1 << 16));
+        self.0.sign(beginning, random)
+    }
+}
+
+impl Sign for SignsTheBeginning {
+    fn load(&self, key: &SigningPrivateKey) -> Result<Box<dyn SigningKey>, KeyError> {
+        Ok(Box::new(Beginning(GOOD.sign.load(key)?)))
+    }
+}
 
 impl Sign for SignsWithAnotherKey {
     fn load(&self, _: &SigningPrivateKey) -> Result<Box<dyn SigningKey>, KeyError> {
@@ -234,11 +262,12 @@ impl Sign for SignsWithAnotherKey {
 }
 
 #[test]
-fn signing_with_another_key() {
+fn signing_with_another_key_or_something_else() {
     assert_noticed(&suites::signature::sign_ed25519(&vectors(), &SignsWithAnotherKey, GOOD.random));
     assert_noticed(&suites::signature::sign_keys(&SignsWithAnotherKey));
-    let report = suites::signature::sign_verifies_elsewhere(&vectors(), &SignsWithAnotherKey, GOOD.random, GOOD.verify);
-    assert_noticed(&report);
+    for part in [&SignsWithAnotherKey as &dyn Sign, &SignsTheBeginning] {
+        assert_noticed(&suites::signature::sign_verifies_elsewhere(&vectors(), part, GOOD.random, GOOD.verify));
+    }
 }
 
 parts!(LoadsInconsistentKeys, FindsAKeyInEverything);
