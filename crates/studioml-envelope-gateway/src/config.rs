@@ -312,9 +312,10 @@ fn located(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}: {}", without_secrets(error.message()))
 }
 
-/// A message of the library, on one line. It quotes names and types, and strings that were no name: a URL may be one.
+/// A message of the library, on one line. It quotes names and types, and strings that were no name: a URL may be one, and one that
+/// is misspelt still has its password before an `@`.
 fn without_secrets(message: &str) -> String {
-    if message.contains("://") {
+    if message.contains("://") || message.contains('@') {
         return "a value that cannot stand here".to_owned();
     }
     message.lines().collect::<Vec<_>>().join("; ")
