@@ -12,7 +12,8 @@ use super::weave::{self, MODULE, Number, Woven};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The copy, beside the tree's own target folder, which it shares: dependencies are built once.
+/// The copy, with a target folder of its own: cargo knows a crate by its place in the workspace, and would take what it has built
+/// of one tree for what it would build of another.
 pub struct Tree {
     root: PathBuf,
     original: PathBuf,
@@ -56,7 +57,7 @@ impl Tree {
         let tree = Self {
             root: folder.join("tree"),
             original: workspace.root().to_owned(),
-            target: workspace.target().to_owned(),
+            target: folder.join("target"),
             package,
         };
         let mut git = Command::new("git");
