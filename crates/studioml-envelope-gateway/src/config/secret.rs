@@ -128,7 +128,9 @@ impl fmt::Display for BrokerUrl {
 impl fmt::Display for BrokerAddress {
     /// For logs: without user and password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} vhost {}", self.host, self.port, self.vhost)
+        // a slash in the wrong place, as in `amqps://user/password@host`, makes a virtual host of what was meant to be a password
+        let vhost = if self.vhost.contains('@') { "(with an @: not shown)" } else { &self.vhost };
+        write!(f, "{}:{} vhost {vhost}", self.host, self.port)
     }
 }
 

@@ -125,6 +125,12 @@ fn a_damaged_file_does_not_show_its_urls() {
 }
 
 #[test]
+fn a_password_behind_a_misplaced_slash_is_not_shown() {
+    let url = BrokerUrl::new("amqps://user/secret-word@host/vhost".to_owned());
+    assert_eq!(url.to_string(), "user:5671 vhost (with an @: not shown)");
+}
+
+#[test]
 fn both_sides_at_the_same_place_are_refused() {
     let both = |outer: &str, inner: &str| {
         let text = format!("[outer]\nkind = \"amqp\"\nurl = \"{outer}\"\n[inner]\nkind = \"amqp\"\nurl = \"{inner}\"");
