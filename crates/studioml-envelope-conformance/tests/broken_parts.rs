@@ -95,14 +95,37 @@ fn good_box() -> &'static dyn SecretBox {
     GOOD.secret_box
 }
 
-impl SecretBox for IgnoresTheTag {
-    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-        good_box().seal_in_place(key, nonce, text)
-    }
+/// What a broken box does as it should.
+macro_rules! good_box {
+    (seal_in_place, seal_chunks) => {
+        good_box!(seal_in_place);
+        good_box!(seal_chunks);
+    };
+    (seal_in_place) => {
+        fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
+            good_box().seal_in_place(key, nonce, text)
+        }
+    };
+    (seal_chunks) => {
+        fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
+            good_box().seal_chunks(key, nonce, plaintext, sink)
+        }
+    };
+    (open_in_place) => {
+        fn open_in_place(
+            &self,
+            key: &SessionKey,
+            nonce: &Nonce,
+            tag: &Tag,
+            text: &mut [u8],
+        ) -> Result<(), Unauthentic> {
+            good_box().open_in_place(key, nonce, tag, text)
+        }
+    };
+}
 
-    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
-        good_box().seal_chunks(key, nonce, plaintext, sink)
-    }
+impl SecretBox for IgnoresTheTag {
+    good_box!(seal_in_place, seal_chunks);
 
     fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, _: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
         good_box().seal_in_place(key, nonce, text);
@@ -111,13 +134,7 @@ impl SecretBox for IgnoresTheTag {
 }
 
 impl SecretBox for IgnoresTheTagOfLongTexts {
-    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-        good_box().seal_in_place(key, nonce, text)
-    }
-
-    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
-        good_box().seal_chunks(key, nonce, plaintext, sink)
-    }
+    good_box!(seal_in_place, seal_chunks);
 
     fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
         match text.len() > CHUNK {
@@ -128,13 +145,7 @@ impl SecretBox for IgnoresTheTagOfLongTexts {
 }
 
 impl SecretBox for DecryptsBeforeTheTag {
-    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-        good_box().seal_in_place(key, nonce, text)
-    }
-
-    fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
-        good_box().seal_chunks(key, nonce, plaintext, sink)
-    }
+    good_box!(seal_in_place, seal_chunks);
 
     fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
         let opened = good_box().open_in_place(key, nonce, tag, text);
@@ -146,9 +157,7 @@ impl SecretBox for DecryptsBeforeTheTag {
 }
 
 impl SecretBox for HandsOutOneLargePiece {
-    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-        good_box().seal_in_place(key, nonce, text)
-    }
+    good_box!(seal_in_place);
 
     fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
         let mut text = plaintext.to_vec();
@@ -157,24 +166,18 @@ impl SecretBox for HandsOutOneLargePiece {
         tag
     }
 
-    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
-        good_box().open_in_place(key, nonce, tag, text)
-    }
+    good_box!(open_in_place);
 }
 
 impl SecretBox for HandsOutAnEmptyPiece {
-    fn seal_in_place(&self, key: &SessionKey, nonce: &Nonce, text: &mut [u8]) -> Tag {
-        good_box().seal_in_place(key, nonce, text)
-    }
+    good_box!(seal_in_place);
 
     fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
         sink(&[]);
         good_box().seal_chunks(key, nonce, plaintext, sink)
     }
 
-    fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {
-        good_box().open_in_place(key, nonce, tag, text)
-    }
+    good_box!(open_in_place);
 }
 
 #[test]

@@ -87,7 +87,7 @@ struct Multiplier {
 pub(crate) struct Mac {
     /// Four sums, of every fourth block each.
     sums: Limbs,
-    by: Powers,
+    powers: Powers,
     /// r⁴ to r¹, in the lanes of the blocks that they belong to.
     last: Multiplier,
     key: Key,
@@ -121,17 +121,17 @@ impl Powers {
 impl Default for Mac {
     #[inline(always)]
     fn default() -> Self {
-        let by = Powers { by: [MaybeUninit::uninit(); BATCH], made: 0 };
+        let powers = Powers { by: [MaybeUninit::uninit(); BATCH], made: 0 };
         // SAFETY: vectors and integers of which every bit pattern is valid.
         let (sums, last, key) = unsafe { core::mem::zeroed() };
-        Self { sums, by, last, key, first: 0 }
+        Self { sums, powers, last, key, first: 0 }
     }
 }
 
 impl Drop for Mac {
     #[inline]
     fn drop(&mut self) {
-        let (made, _) = self.by.by.split_at_mut(self.by.made);
+        let (made, _) = self.powers.by.split_at_mut(self.powers.made);
         // SAFETY: vectors and integers of which every bit pattern is valid.
         unsafe {
             made.as_mut_ptr().write_bytes(0, made.len());
@@ -168,15 +168,15 @@ impl Mac {
             LONG..LONGEST => BATCH / 4,
             LONGEST.. => BATCH / 2,
         };
-        self.by.made = 0;
+        self.powers.made = 0;
         let mut pair = [r4, r8];
         for number in 0..pairs {
             if number > 0 {
                 pair = pair.map(|power| multiply(power, &by_8));
             }
             let [power, next] = pair;
-            self.by.add(power);
-            self.by.add(next);
+            self.powers.add(power);
+            self.powers.add(next);
         }
         self.sums = zero();
         self.last = Multiplier::new(last);
@@ -199,7 +199,7 @@ impl Mac {
             self.first = 0;
         }
         let (mut groups, rest) = rest.as_chunks::<GROUP>();
-        let powers = self.by.made();
+        let powers = self.powers.made();
         loop {
             let (batch, behind) = groups.split_at(groups.len().min(powers.len()));
             let (powers, _) = powers.split_at(batch.len());
@@ -226,7 +226,7 @@ impl Mac {
         let (_, rest) = rest.split_at(taken);
         if !rest.is_empty() {
             // Less than a group by less than a block: the last one.
-            self.sums = plus(multiply(self.sums, &self.by.made()[0]), group_at_end(rest));
+            self.sums = plus(multiply(self.sums, &self.powers.made()[0]), group_at_end(rest));
         }
         let limbs = multiply(self.sums, &self.last).map(|limb| {
             let halves = _mm_add_epi64(_mm256_castsi256_si128(limb), _mm256_extracti128_si256::<1>(limb));
