@@ -62,13 +62,28 @@ impl Tree {
         };
         let mut git = Command::new("git");
         git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(&tree.original);
+        let mut copied = BTreeSet::new();
         for file in process::capture(&mut git)?.split_terminator('\0') {
             let from = tree.original.join(file);
             if from.is_file() {
-                put(&tree.root.join(file), &std::fs::read(&from).with_context(|| from.display().to_string())?)?;
+                let to = tree.root.join(file);
+                put(&to, &std::fs::read(&from).with_context(|| from.display().to_string())?)?;
+                copied.insert(to);
             }
         }
+        tree.keep_only(&copied)?;
         Ok(tree)
+    }
+
+    /// Removes what an earlier copy had and the original no longer has.
+    fn keep_only(&self, files: &BTreeSet<PathBuf>) -> Result<()> {
+        for entry in walkdir::WalkDir::new(&self.root) {
+            let entry = entry?;
+            if entry.file_type().is_file() && !files.contains(entry.path()) {
+                std::fs::remove_file(entry.path()).with_context(|| entry.path().display().to_string())?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder of the package whose tests judge.
@@ -152,30 +167,32 @@ impl Tree {
     }
 
     fn check(&self) -> Result<Vec<Diagnostic>> {
-        let (lines, success) = self.cargo(&["check", "--lib"])?;
+        let (lines, success, said) = self.cargo(&["check", "--lib"])?;
         let errors = lines.into_iter().filter_map(|line| line.message).filter(|said| said.level == "error");
         // The last one only counts the others, and stands nowhere.
         let errors: Vec<Diagnostic> = errors.filter(|error| !error.spans.is_empty()).collect();
         if !success && errors.is_empty() {
-            bail!("cargo check fails and names no place");
+            bail!("cargo check fails and names no place: {}", said.trim());
         }
         Ok(errors)
     }
 
     /// Builds the test programs; nothing where they do not compile.
     pub fn programs(&self) -> Result<Option<Vec<PathBuf>>> {
-        let (lines, success) = self.cargo(&["test", "--tests", "--no-run"])?;
+        let (lines, success, _) = self.cargo(&["test", "--tests", "--no-run"])?;
         let tests = lines.into_iter().filter(|line| line.profile.as_ref().is_some_and(|profile| profile.test));
         Ok(success.then(|| tests.filter_map(|line| line.executable).collect()))
     }
 
-    fn cargo(&self, args: &[&str]) -> Result<(Vec<Line>, bool)> {
+    /// What cargo reports, whether it succeeds, and what it says besides.
+    fn cargo(&self, args: &[&str]) -> Result<(Vec<Line>, bool, String)> {
         let mut command = Command::new(process::cargo());
         command.args(args).args(["--quiet", "--locked", "--message-format", "json", "--package", self.package]);
         command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target).env("CARGO_INCREMENTAL", "0");
-        let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().context("cargo")?;
+        let output = command.stdin(Stdio::null()).output().context("cargo")?;
         let lines = String::from_utf8_lossy(&output.stdout);
-        Ok((lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(), output.status.success()))
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(), output.status.success(), said))
     }
 }
 
@@ -187,4 +204,21 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     std::fs::create_dir_all(path.parent().unwrap_or(path)).with_context(named)?;
     std::fs::write(path, bytes).with_context(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_original_no_longer_has_goes_from_the_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("tree");
+        let [kept, gone] = ["tests/server/main.rs", "tests/server.rs"].map(|file| root.join(file));
+        put(&kept, b"fn main() {}").unwrap();
+        put(&gone, b"fn main() {}").unwrap();
+        let tree = Tree { root, original: PathBuf::new(), target: PathBuf::new(), package: "a" };
+        tree.keep_only(&BTreeSet::from([kept.clone()])).unwrap();
+        assert!(kept.exists() && !gone.exists());
+    }
 }
