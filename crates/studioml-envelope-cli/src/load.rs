@@ -154,8 +154,8 @@ pub fn recipient(path: &Path) -> Outcome<RsaPublicKey> {
 pub fn signer(path: &Path, global: &Global, provider: &Provider) -> Outcome<Signer> {
     let name = name_of(Some(path));
     let unusable = |error| Failure::unusable(format!("{name}: {error}"));
-    let key = private_key(path, global, provider)?;
-    Signer::new(provider, &key.into_key().try_into().map_err(unusable)?).map_err(unusable)
+    let key = private_key(path, global, provider)?.into_signing_key().map_err(unusable)?;
+    Ok(Signer::from_key(provider, key.into()))
 }
 
 /// The private keys to open with: one file, or the mounted layout.

@@ -46,7 +46,7 @@ const SMALL_ORDER: [[u8; 32]; 5] = [
 
 /// Whether an encoded Edwards point has a y-coordinate that is not reduced modulo 2^255 − 19. Public data.
 pub(crate) fn is_non_canonical_point(encoding: &[u8; 32]) -> bool {
-    !is_below_le(&without_sign(encoding), &FIELD_PRIME)
+    !is_below_le_vartime(&without_sign(encoding), &FIELD_PRIME)
 }
 
 /// Whether a canonical encoding is one of the points of small order. Public data.
@@ -55,7 +55,7 @@ pub(crate) fn is_small_order_point(encoding: &[u8; 32]) -> bool {
 }
 
 /// Little-endian comparison of public numbers, variable-time.
-pub(crate) fn is_below_le(number: &[u8; 32], limit: &[u8; 32]) -> bool {
+pub(crate) fn is_below_le_vartime(number: &[u8; 32], limit: &[u8; 32]) -> bool {
     number.iter().rev().lt(limit.iter().rev())
 }
 

@@ -1,6 +1,6 @@
 //! Errors: exact about everything public, one opaque value for everything that depends on a secret.
 //!
-//! None of them carries input bytes, and none carries text of a library's own.
+//! None of them carries more of the input than a name of at most 64 characters, and none carries text of a library's own.
 
 use thiserror::Error;
 
@@ -89,7 +89,7 @@ pub enum KeyError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PayloadError {
-    /// The payload announces a version that is not this one (V2).
+    /// The payload announces a version that is not this one.
     #[error("payload: unsupported version")]
     UnsupportedVersion,
     /// Not exactly two comma-separated fields.

@@ -159,7 +159,8 @@ pub trait Verify: Part {
     /// is refused here.
     ///
     /// # Errors
-    /// [`KeyError::PointNotOnCurve`] for a P-256 point that is not on the curve.
+    /// [`KeyError::PointNotOnCurve`] for a P-256 point that is not on the curve; [`KeyError::Generation`] where a library checks
+    /// that by a key pair made for it, and a random source failed.
     fn load(&self, key: &SigningPublicKey) -> Result<Box<dyn VerifyingKey>, KeyError>;
 }
 

@@ -80,7 +80,7 @@ impl fmt::Debug for SharedSecret {
 
 /// Secret bytes of any length: a passphrase, the DER of a private key, a decrypted key file.
 ///
-/// Wiped on drop, over the whole capacity. Neither `Clone` nor `PartialEq`; `Debug` shows the length only.
+/// Wiped on drop, over the whole capacity. Neither `Clone` nor `PartialEq`; `Debug` shows nothing of it.
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 impl SecretBytes {

@@ -9,7 +9,7 @@ use der::{Decode, Encode, Sequence, asn1::UintRef};
 
 use crate::{
     SignatureError, SigningPublicKey,
-    curve_key::{P256_ORDER, is_below_le, is_non_canonical_point, is_small_order_point},
+    curve_key::{P256_ORDER, is_below_le_vartime, is_non_canonical_point, is_small_order_point},
     encoding::{base64_decode, base64_encode, strip_leading_zeros, take_ssh_string},
 };
 
@@ -61,7 +61,7 @@ impl Ed25519Signature {
         let (Some(r), Some(s)) = (bytes.first_chunk::<32>(), bytes.last_chunk::<32>()) else {
             return Err(SignatureError::Length { algorithm: Self::ALGORITHM, found: bytes.len() });
         };
-        if !is_below_le(s, &ED25519_ORDER) {
+        if !is_below_le_vartime(s, &ED25519_ORDER) {
             return Err(SignatureError::Scalar);
         }
         if is_non_canonical_point(r) || is_small_order_point(r) {

@@ -6,8 +6,7 @@
 
 use crate::{
     Fingerprint, FingerprintForm, Identity, KeyError, OpenError, Payload, Provider, RequestError, Signature,
-    SigningPublicKey, UnauthenticatedHeaders, VerifyError, VerifyingKey, headers::checked_object, json,
-    payload::DEFAULT_MAX_PLAINTEXT, secret::wipe,
+    SigningPublicKey, UnauthenticatedHeaders, VerifyError, VerifyingKey, headers::checked_object, json, secret::wipe,
 };
 
 /// What a verifier accepts beyond a good signature.
@@ -18,18 +17,12 @@ pub struct Policy {
     pub fingerprint: FingerprintPolicy,
     /// Whether clear-text Requests are let through on queues without a signing key (`CLEAR_TEXT_MESSAGES: "true"`).
     pub clear_text_messages: bool,
-    /// The largest plaintext in bytes.
-    pub max_plaintext: usize,
 }
 
 impl Default for Policy {
-    /// Refuses mismatched fingerprints and clear text; 256 MiB of plaintext.
+    /// Refuses mismatched fingerprints and clear text.
     fn default() -> Self {
-        Self {
-            fingerprint: FingerprintPolicy::Refuse,
-            clear_text_messages: false,
-            max_plaintext: DEFAULT_MAX_PLAINTEXT,
-        }
+        Self { fingerprint: FingerprintPolicy::Refuse, clear_text_messages: false }
     }
 }
 

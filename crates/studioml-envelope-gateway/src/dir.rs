@@ -17,6 +17,7 @@ mod orphans;
 mod rejects;
 mod sink;
 mod source;
+mod writer;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -35,6 +36,8 @@ use crate::config::{DirConfig, RejectsConfig};
 use crate::decision::Reason;
 use crate::queue::QueueName;
 use batch::Batches;
+
+pub use writer::QueueWriter;
 
 /// The gateway's own folder below the root. Its leading dot keeps it from being a queue.
 const OWN: &str = ".gateway";

@@ -154,7 +154,6 @@ fn rules(config: &Config) -> Rules {
     let mut policy = Policy::default();
     policy.fingerprint = config.fingerprint;
     policy.clear_text_messages = config.clear_text_messages;
-    policy.max_plaintext = config.limits.message_bytes;
     let max_age = config.replay.max_age_seconds.map(Duration::from_secs);
     Rules { policy, message_bytes: config.limits.message_bytes, max_age }
 }

@@ -5,14 +5,14 @@
 //!
 //! ```
 //! use std::{fs, path::Path, time::Duration};
-//! use studioml_envelope::{PrivateKey, PublicKey, Sealer, Signer, generate_ed25519, provider};
+//! use studioml_envelope::{PrivateKey, PublicKey, Sealer, Signer, generate_ed25519, generate_rsa, provider};
 //! use studioml_envelope_gateway::{Config, Gateway};
 //! use studioml_envelope_keys::{PrivateFormat, PublicFormat, encode_private, encode_public};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let provider = provider::default();
-//! let cluster_key = provider.key_unwrap.generate(2048, provider.random)?;
+//! let cluster_key = generate_rsa(&provider, 2048)?;
 //! let signer = Signer::new(&provider, &generate_ed25519(&provider)?)?;
 //! let sealer = Sealer::new(&provider, cluster_key.public_key())?;
 //!
@@ -105,4 +105,5 @@ mod supervisor;
 
 pub use check::check;
 pub use config::Config;
+pub use dir::QueueWriter;
 pub use gateway::{Gateway, GatewayError};

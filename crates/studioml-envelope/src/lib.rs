@@ -3,12 +3,13 @@
 //! An experimenter seals a Request for a cluster and signs it; a runner verifies and opens it. Reports go back sealed.
 //!
 //! ```
-//! use studioml_envelope::{Message, Opener, Sealer, Signer, Verifier, provider};
+//! use studioml_envelope::{DEFAULT_MAX_PLAINTEXT, Message, Opener, Sealer, Signer, Verifier};
+//! use studioml_envelope::{generate_ed25519, generate_rsa, provider};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let provider = provider::default();
 //! // keys come from files (crate studioml-envelope-keys); here they are made on the spot
-//! let cluster_key = provider.key_unwrap.generate(2048, provider.random)?;
-//! let signing_key = studioml_envelope::generate_ed25519(&provider)?;
+//! let cluster_key = generate_rsa(&provider, 2048)?;
+//! let signing_key = generate_ed25519(&provider)?;
 //!
 //! // the experimenter
 //! let signer = Signer::new(&provider, &signing_key)?;
@@ -19,7 +20,7 @@
 //! // the runner
 //! let verifier = Verifier::new(&provider, [signer.public_key()])?;
 //! let opener = Opener::new(&provider, [&cluster_key])?;
-//! let opened = opener.open(verifier.verify(Message::parse(&mut message, 1 << 20)?)?)?;
+//! let opened = opener.open(verifier.verify(Message::parse(&mut message, DEFAULT_MAX_PLAINTEXT)?)?)?;
 //! assert_eq!(opened.plaintext(), request);
 //! # Ok(())
 //! # }
@@ -47,7 +48,7 @@ pub mod batch;
 mod party;
 pub mod provider;
 
-pub use party::{Opener, Sealer, Signer, Verifier, generate_ed25519, generate_p256};
+pub use party::{Opener, Sealer, Signer, Verifier, generate_ed25519, generate_p256, generate_rsa};
 pub use studioml_envelope_core::*;
 
 /// The README's example, run as a doctest.

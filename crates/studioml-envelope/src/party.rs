@@ -1,6 +1,6 @@
 //! The four parties: who seals, who opens, who signs, who verifies. Each loads its key once and is used for many messages.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use studioml_envelope_core::{
     DEFAULT_MAX_PLAINTEXT, Ed25519PrivateKey, Fingerprint, FingerprintForm, Identity, KeyError, Message, OpenError,
@@ -10,9 +10,10 @@ use studioml_envelope_core::{
 };
 
 /// Seals messages for one recipient.
+#[derive(Clone)]
 pub struct Sealer {
     provider: Provider,
-    recipient: Box<dyn Recipient>,
+    recipient: Arc<dyn Recipient>,
     max_plaintext: usize,
 }
 
@@ -22,13 +23,18 @@ impl Sealer {
     /// # Errors
     /// [`KeyError`] if the library refuses it.
     pub fn new(provider: &Provider, recipient: &RsaPublicKey) -> Result<Self, KeyError> {
-        let recipient = provider.key_wrap.load(recipient)?;
-        Ok(Self { provider: *provider, recipient, max_plaintext: DEFAULT_MAX_PLAINTEXT })
+        Ok(Self::from_recipient(provider, provider.key_wrap.load(recipient)?.into()))
+    }
+
+    /// Takes over a public key that is loaded already, by the same provider.
+    #[must_use]
+    pub fn from_recipient(provider: &Provider, recipient: Arc<dyn Recipient>) -> Self {
+        Self { provider: *provider, recipient, max_plaintext: DEFAULT_MAX_PLAINTEXT }
     }
 
     /// Sets the largest plaintext in bytes; 256 MiB if not set. The receiving side has a limit of its own.
     #[must_use]
-    pub const fn with_max_plaintext(mut self, bytes: usize) -> Self {
+    pub fn with_max_plaintext(mut self, bytes: usize) -> Self {
         self.max_plaintext = bytes;
         self
     }
@@ -72,6 +78,12 @@ impl Sealer {
             Ok::<_, SealError>(UnauthenticatedHeaders::default()) // the plaintext is opaque; headers are a courtesy
         })?;
         seal_envelope(&self.provider, self.recipient.as_ref(), signer, &headers, request, self.max_plaintext)
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("max_plaintext", &self.max_plaintext).finish_non_exhaustive()
     }
 }
 
@@ -128,10 +140,17 @@ impl Opener {
     }
 }
 
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").field("identities", &self.identities.len()).finish_non_exhaustive()
+    }
+}
+
 /// Signs payload strings with one key.
+#[derive(Clone)]
 pub struct Signer {
     provider: Provider,
-    key: Box<dyn SigningKey>,
+    key: Arc<dyn SigningKey>,
 }
 
 impl Signer {
@@ -140,7 +159,13 @@ impl Signer {
     /// # Errors
     /// [`KeyError`] if its parts do not belong together.
     pub fn new(provider: &Provider, key: &SigningPrivateKey) -> Result<Self, KeyError> {
-        Ok(Self { provider: *provider, key: provider.sign.load(key)? })
+        Ok(Self::from_key(provider, provider.sign.load(key)?.into()))
+    }
+
+    /// Takes over a private key that is loaded already, by the same provider.
+    #[must_use]
+    pub fn from_key(provider: &Provider, key: Arc<dyn SigningKey>) -> Self {
+        Self { provider: *provider, key }
     }
 
     /// The `signature` member for a payload string: base64.
@@ -161,6 +186,12 @@ impl Signer {
     #[must_use]
     pub fn fingerprint(&self, form: FingerprintForm) -> Fingerprint {
         Fingerprint::of(&(*self.public_key()).into(), form, self.provider.digest)
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("public_key", self.public_key()).finish_non_exhaustive()
     }
 }
 
@@ -212,6 +243,14 @@ impl Verifier {
     pub fn verify_payload<'a>(&self, payload: Payload<'a>, signature: &str) -> Result<Verified<'a>, VerifyError> {
         payload.verify(signature, &self.trusted)
     }
+}
+
+/// Makes an RSA key pair of `bits` bits: 4096 is usual, 2048 to 8192 in whole bytes are supported.
+///
+/// # Errors
+/// [`KeyError::ModulusSize`] for another size; [`KeyError::Generation`] if the library or its random source failed.
+pub fn generate_rsa(provider: &Provider, bits: usize) -> Result<RsaPrivateKey, KeyError> {
+    provider.key_unwrap.generate(bits, provider.random)
 }
 
 /// Makes an Ed25519 signing key: 32 random bytes (RFC 8032 §5.1.5).

@@ -58,7 +58,7 @@ impl Direction {
 pub(crate) struct Writer {
     direction: Direction,
     max_message: usize,
-    /// Bytes of the message in progress that have gone out: a message too large is refused before its first part.
+    /// A part has gone out and more of the message follows. A message too large is refused before its first part.
     in_progress: bool,
     closed: bool,
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use studioml_envelope::{
     Fingerprint, FingerprintForm, PrivateKey, Provider, PublicKey, Signer, generate_ed25519, generate_p256,
+    generate_rsa,
 };
 use studioml_envelope_keys::{Passphrase, PrivateFormat, PublicFormat, encode_private, encode_public};
 
@@ -41,7 +42,7 @@ fn encryption(
     check_output(Some(&public_file), force)?;
     let passphrase = if no_passphrase { None } else { Some(new_passphrase(global, &private_file)?) };
 
-    let key = provider.key_unwrap.generate(bits, provider.random).map_err(Failure::unusable)?;
+    let key = generate_rsa(provider, bits).map_err(Failure::unusable)?;
     let public = key.public_key().clone();
     let public = PublicKey::Rsa(public);
     let format = if legacy_pem { PrivateFormat::LegacyPem } else { PrivateFormat::Pkcs8 };

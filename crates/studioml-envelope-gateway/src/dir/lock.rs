@@ -3,9 +3,9 @@
 //! It holds `pid\nhostname\n` of its owner. A process that is killed leaves it behind, so a lock whose owner is known to be
 //! gone, or that is older than anybody needs, is removed.
 
-use std::fs::{self, File, FileTimes};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -38,7 +38,7 @@ impl Settings {
     /// `signed_path` is a name in a folder of our own, in the same file system.
     pub(super) fn new(stale_after: Duration, signed_path: PathBuf) -> io::Result<Self> {
         let (pid, hostname) = (std::process::id(), rustix::system::uname().nodename().to_string_lossy().into_owned());
-        let mut signed = create_locked(&signed_path)?;
+        let mut signed = create_locked(&signed_path, 0o666)?;
         signed.write_all(format!("{pid}\n{hostname}\n").as_bytes())?;
         Ok(Self { pid, hostname, stale_after, signed, signed_path, held: Mutex::default() })
     }
@@ -146,9 +146,9 @@ impl Drop for Settings {
 }
 
 /// A new file, locked. Whoever cleans up may find it before it is, and removes it, holding the lock: then it is made again.
-fn create_locked(path: &Path) -> io::Result<File> {
+pub(super) fn create_locked(path: &Path, mode: u32) -> io::Result<File> {
     loop {
-        let file = File::create_new(path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         file.lock()?;
         if file.metadata()?.nlink() > 0 {
             return Ok(file);

@@ -29,8 +29,7 @@ pub(super) struct Newest(Mutex<HashMap<QueueName, SystemTime>>);
 impl Newest {
     fn next(&self, queue: &QueueName) -> SystemTime {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = SystemTime::now();
-        let time = newest.get(queue).map_or(now, |last| now.max(*last + Duration::from_micros(1)));
+        let time = next_time(newest.get(queue).copied());
         newest.insert(queue.clone(), time);
         time
     }
@@ -38,6 +37,12 @@ impl Newest {
     fn forget(&self, queue: &QueueName) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
     }
+}
+
+/// The time of the message after one that has `last`.
+pub(super) fn next_time(last: Option<SystemTime>) -> SystemTime {
+    let now = SystemTime::now();
+    last.map_or(now, |last| now.max(last + Duration::from_micros(1)))
 }
 
 #[async_trait]
@@ -106,11 +111,26 @@ pub(super) struct Incoming {
     id: String,
 }
 
+/// A message's file: readable by the group, since runners are other users; never by everybody, a Request is in it.
+pub(super) const MODE: u32 = 0o660;
+
 /// A message that stands beside the queue, and is removed from there unless it is moved in.
-struct Beside {
+pub(super) struct Beside {
     path: PathBuf,
-    file: File,
+    pub(super) file: File,
     is_moved: bool,
+}
+
+impl Beside {
+    pub(super) const fn new(path: PathBuf, file: File) -> Self {
+        Self { path, file, is_moved: false }
+    }
+
+    /// Moves it in, never over another: `Ok(false)` if the name is taken.
+    pub(super) fn move_to(&mut self, wanted: &Path) -> io::Result<bool> {
+        self.is_moved = rename_new(&self.path, wanted)?;
+        Ok(self.is_moved)
+    }
 }
 
 impl Directory {
@@ -134,9 +154,8 @@ impl Directory {
 
     fn write_beside(&self, message: &Incoming) -> io::Result<Beside> {
         let path = self.temporary_path();
-        // readable by the group: runners are other users; never by everybody, a Request is in it
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o660).open(&path)?;
-        let mut beside = Beside { path, file, is_moved: false };
+        let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path)?;
+        let mut beside = Beside::new(path, file);
         beside.file.write_all(&message.body)?;
         beside.file.set_times(FileTimes::new().set_modified(self.0.newest.next(&message.queue)))?;
         Ok(beside)
@@ -147,13 +166,11 @@ impl Directory {
         let folder = self.queue_path(queue);
         let wanted = folder.join(name);
         beside.file.sync_data()?;
-        beside.is_moved = rename_new(&beside.path, &wanted)?;
         // a gateway that was killed before it could say so may have moved it in already
-        if !beside.is_moved && !holds(&wanted, body) {
+        if !beside.move_to(&wanted)? && !holds(&wanted, body) {
             // another message of that name has not been taken yet; the id is the message's own
             let own = folder.join(with_suffix(name, &format!("-{}", id.get(..16).unwrap_or(id))));
-            beside.is_moved = rename_new(&beside.path, &own)?;
-            if !beside.is_moved && !holds(&own, body) {
+            if !beside.move_to(&own)? && !holds(&own, body) {
                 return Err(io::Error::other("both its name and its own name are taken"));
             }
         }
@@ -169,7 +186,8 @@ impl Drop for Beside {
     }
 }
 
-fn holds(path: &Path, body: &[u8]) -> bool {
+/// Whether this message is there already.
+pub(super) fn holds(path: &Path, body: &[u8]) -> bool {
     let same_length = fs::symlink_metadata(path).is_ok_and(|data| data.is_file() && data.len() == body.len() as u64);
     same_length && fs::read(path).is_ok_and(|bytes| bytes == body)
 }

@@ -212,7 +212,7 @@ fn published_messages_have_times_of_their_own() {
     let directory = open(root.path());
     let queue = queue("rmq_q");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let names: Vec<String> = (0..200).rev().map(|number| format!("m-{number:03}")).collect();
+    let names: Vec<String> = (0..50).rev().map(|number| format!("m-{number:03}")).collect();
     runtime.block_on(async {
         directory.prepare(&queue).await.unwrap();
         for name in &names {
@@ -305,4 +305,39 @@ async fn a_disk_that_hangs_is_not_waited_for_for_ever() {
     assert_eq!(asked.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     answer.send(()).unwrap(); // or the runtime would wait for it
     assert!(blocking(|| true).await.unwrap());
+}
+
+#[test]
+fn what_a_program_beside_the_gateway_writes_is_not_taken_for_left_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let writer = QueueWriter::open(&root.path().join("rmq_q")).unwrap();
+    let directory = open(root.path());
+    let message = vec![b' '; 64 * 1024];
+    let is_written = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_written.load(Ordering::Relaxed) {
+                directory.put_back_orphans();
+            }
+        });
+        let written: Vec<_> = (0..50).map(|number| writer.write(&format!("{number:03}"), &message)).collect();
+        is_written.store(true, Ordering::Relaxed);
+        written.into_iter().for_each(|written| written.unwrap());
+    });
+    let expected: Vec<String> = (0..50).map(|number| format!("{number:03}")).collect();
+    assert_eq!(names(&root.path().join("rmq_q")), expected);
+    let by_age = claim_all(&directory, &queue("rmq_q"));
+    let taken: Vec<_> = by_age.iter().map(|delivery| delivery.file_name.clone().unwrap()).collect();
+    assert!(taken.iter().eq(&expected), "oldest first: {taken:?}");
+}
+
+#[test]
+fn a_writer_repeats_nothing_and_replaces_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let writer = QueueWriter::open(&root.path().join("rmq_q")).unwrap();
+    writer.write("message", b"one").unwrap();
+    writer.write("message", b"one").unwrap();
+    assert_eq!(writer.write("message", b"other").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(root.path().join("rmq_q/message")).unwrap(), b"one");
+    assert!(names(&root.path().join(OWN).join("tmp")).is_empty(), "no unfinished file is left");
 }

@@ -25,7 +25,7 @@ impl Processor {
             return Verdict::Misconfigured(PauseReason::NoQueueKey).into();
         };
         let Some(key) = keys.first() else { return Verdict::Misconfigured(PauseReason::NoQueueKey).into() };
-        let sealed = match seal(&self.provider, key.recipient().as_ref(), &report, self.rules.policy.max_plaintext) {
+        let sealed = match seal(&self.provider, key.recipient().as_ref(), &report, self.rules.message_bytes) {
             Ok(sealed) => sealed,
             Err(error @ SealError::TooLarge { .. }) => return refuse(ReasonCode::TooLarge, &error).into(),
             Err(_) => return Verdict::Failed.into(),

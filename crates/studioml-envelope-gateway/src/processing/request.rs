@@ -32,7 +32,7 @@ impl Processor {
                 return Verdict::Misconfigured(PauseReason::NoQueueKey).into();
             }
         };
-        let message = match Message::parse(&mut working_copy, self.rules.policy.max_plaintext) {
+        let message = match Message::parse(&mut working_copy, self.rules.message_bytes) {
             Ok(message) => message,
             Err(MessageError::NotAnEnvelope) => return self.judge_clear_text(job, working_copy, !signers.is_empty()),
             Err(error) => return refuse(ReasonCode::Malformed, &error).into(),

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use studioml_envelope::{
-    FingerprintForm, Message, Opener, Policy, Provider, Sealer, Signer, UnauthenticatedRequest, Verifier,
+    DEFAULT_MAX_PLAINTEXT, FingerprintForm, Message, Opener, Policy, Provider, Sealer, Signer, UnauthenticatedRequest,
+    Verifier,
 };
 use studioml_envelope_keys::{
     PublicFormat,
@@ -132,7 +133,7 @@ impl<'p> Stage<'p> {
 
     fn refusal_by(&self, verifier: &Verifier, opener: &Opener, message: &[u8]) -> Option<String> {
         let mut buffer = message.to_vec();
-        let parsed = match Message::parse(&mut buffer, Policy::default().max_plaintext) {
+        let parsed = match Message::parse(&mut buffer, DEFAULT_MAX_PLAINTEXT) {
             Ok(parsed) => parsed,
             Err(error) => return Some(error.to_string()),
         };

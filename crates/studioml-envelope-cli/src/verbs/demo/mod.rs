@@ -12,8 +12,9 @@ use std::{
 };
 
 use studioml_envelope::{
-    FingerprintForm, Message, Opener, Policy, PrivateKey, Provider, PublicKey, RsaPrivateKey, RsaPublicKey, Sealer,
-    Signer, SigningPrivateKey, SigningPublicKey, Verifier, generate_ed25519, provider,
+    DEFAULT_MAX_PLAINTEXT, FingerprintForm, Message, Opener, PrivateKey, Provider, PublicKey, RsaPrivateKey,
+    RsaPublicKey, Sealer, Signer, SigningPrivateKey, SigningPublicKey, Verifier, generate_ed25519, generate_rsa,
+    provider,
 };
 use studioml_envelope_keys::{
     Passphrase, PrivateFormat, PublicFormat, encode_private, encode_public, read_private, read_public,
@@ -118,8 +119,7 @@ fn as_json(steps: &[(&str, [Duration; 4])], pairs: usize, forgeries: usize) -> s
 /// Makes the keys, writes them as files and reads them back: the story runs on what a user would have.
 fn make_keys(provider: &Provider, bits: usize, directory: &Path) -> Outcome<Cast> {
     let passphrase = Passphrase::exact(b"PassPhrase".to_vec());
-    let random = provider.random;
-    let cluster = provider.key_unwrap.generate(bits, random).map_err(Failure::unusable)?;
+    let cluster = generate_rsa(provider, bits).map_err(Failure::unusable)?;
     let cluster_public = cluster.public_key().clone();
     let private_file = directory.join("studioml_message.pem");
     let public_file = directory.join("studioml_message.pub.pem");
@@ -143,7 +143,7 @@ fn make_keys(provider: &Provider, bits: usize, directory: &Path) -> Outcome<Cast
     Ok(Cast {
         cluster: private(&private_file, Some(&passphrase))?.into_key().try_into().map_err(Failure::unusable)?,
         cluster_public: public(&public_file)?.key.try_into().map_err(Failure::unusable)?,
-        other_cluster: provider.key_unwrap.generate(bits, random).map_err(Failure::unusable)?,
+        other_cluster: generate_rsa(provider, bits).map_err(Failure::unusable)?,
         signing: private(&signing_file, None)?.into_key().try_into().map_err(Failure::unusable)?,
         signing_public: public(&public_line_file)?.key.try_into().map_err(Failure::unusable)?,
         stranger: generate_ed25519(provider).map_err(Failure::unusable)?,
@@ -209,8 +209,7 @@ fn every_pair(cast: &Cast) -> Outcome<usize> {
     for (sender, from) in parties.iter().zip(provider::ALL) {
         for (receiver, to) in parties.iter().zip(provider::ALL) {
             let mut message = sender.sealer.seal_signed_envelope(REQUEST, &sender.signer).map_err(Failure::refused)?;
-            let max_plaintext = Policy::default().max_plaintext;
-            let message = Message::parse(&mut message, max_plaintext).map_err(Failure::refused)?;
+            let message = Message::parse(&mut message, DEFAULT_MAX_PLAINTEXT).map_err(Failure::refused)?;
             let verified = receiver.verifier.verify(message).map_err(Failure::refused)?;
             let opened = receiver.opener.open(verified).map_err(Failure::refused)?;
             if opened.plaintext() != REQUEST {

@@ -1,7 +1,5 @@
 //! `channel`: submitting messages directly, without a broker.
 
-mod queue;
-
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,6 +10,7 @@ use studioml_envelope_channel::{
     AllowList, AllowListError, Connector, DEFAULT_MAX_MESSAGE, Origin, Peer, Pins, Receipt, Server, ServerEvent,
     noise::LocalKey,
 };
+use studioml_envelope_gateway::QueueWriter;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -21,7 +20,6 @@ use crate::{
     load,
     verbs::keygen,
 };
-use queue::QueueWriter;
 
 /// How often the allow-list file is looked at.
 const ALLOW_LIST_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
