@@ -7,8 +7,9 @@ use allocation_counter::{AllocationInfo, measure};
 use studioml_envelope::provider;
 use studioml_envelope_conformance::Vectors;
 use studioml_envelope_core::{
-    Ed25519PrivateKey, Identity, Message, Payload, Policy, Provider, Recipient, RsaPrivateKey, SecretBytes, SigningKey,
-    SigningPrivateKey, TrustedSigner, UnauthenticatedHeaders, seal, seal_envelope, seal_into, sealed_len,
+    Ed25519PrivateKey, Identity, Message, MessageError, Payload, PayloadError, Policy, Provider, Recipient,
+    RsaPrivateKey, SecretBytes, SigningKey, SigningPrivateKey, TrustedSigner, UnauthenticatedHeaders, seal,
+    seal_envelope, seal_into, sealed_len,
 };
 
 const PLAINTEXT: usize = 64 << 20;
@@ -149,5 +150,18 @@ fn verifying_and_opening_an_envelope_allocates_nothing_of_its_size() {
             assert!(opened.plaintext() == plaintext);
         });
         assert_small(&format!("{name}: parsing, verifying and opening"), &info);
+    }
+}
+
+#[test]
+fn a_payload_that_is_too_large_is_refused_before_it_is_copied() {
+    let payload = "A".repeat(PLAINTEXT);
+    for escape in ["", r"\/"] {
+        let mut json = format!(r#"{{"message":{{"payload":"{escape}{payload},{payload}"}}}}"#).into_bytes();
+        let info = measure(|| {
+            let refused = Message::parse(&mut json, 1 << 20).map(|_| ());
+            assert!(matches!(refused, Err(MessageError::Payload(PayloadError::TooLarge { .. }))), "{refused:?}");
+        });
+        assert_small("refusing", &info);
     }
 }

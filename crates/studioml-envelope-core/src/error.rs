@@ -121,7 +121,7 @@ pub enum PayloadError {
     /// The plaintext would be larger than the configured maximum.
     #[error("payload: plaintext of {found} bytes is larger than the maximum of {maximum}")]
     TooLarge {
-        /// Bytes of plaintext.
+        /// Bytes of plaintext; at the least, where the payload has escapes and was not read further.
         found: usize,
         /// The maximum in force.
         maximum: usize,
@@ -210,6 +210,13 @@ pub enum MessageError {
     /// A number that no 64-bit float holds, 1e400 for example: parsers disagree about what it is (RFC 8259 §6).
     #[error("message: a number in member {member:?} is too large")]
     NumberTooLarge {
+        /// The member of the top level or of `message` in which it stands, cut to 64 characters.
+        member: String,
+    },
+    /// A string with half of a surrogate pair, `"\ud800"` for example: no text, and parsers disagree about what it becomes
+    /// (RFC 8259 §8.2).
+    #[error("message: a string in member {member:?} has half of a surrogate pair")]
+    LoneSurrogate {
         /// The member of the top level or of `message` in which it stands, cut to 64 characters.
         member: String,
     },
@@ -333,8 +340,11 @@ pub enum RequestError {
         /// The name, cut to 64 characters.
         name: String,
     },
-    /// A clear-text Request is nested deeper than 100 levels, or holds a number that no 64-bit float holds.
-    #[error("request: member {member:?} is nested too deep or holds a number that is too large")]
+    /// A clear-text Request is nested deeper than 100 levels, or holds a number that no 64-bit float holds, or half of a
+    /// surrogate pair.
+    #[error(
+        "request: member {member:?} is nested too deep, or holds a number that is too large or half of a surrogate pair"
+    )]
     Limits {
         /// The member of the top level, cut to 64 characters.
         member: String,

@@ -4,9 +4,18 @@
 //! The attacker is the broker, or anybody who can write to the queue: every byte here is theirs to choose. Once the payload
 //! is open, the Request inside is the only truth.
 
-use serde_json::{Value, value::RawValue};
+use std::collections::BTreeMap;
 
-use crate::{RequestError, json};
+use serde_json::value::RawValue;
+
+use crate::{
+    RequestError,
+    json::{self, Member},
+    json_value::Value,
+};
+
+/// How deep the value of a header stands: in `message`, which is in the object that is the text.
+pub(crate) const HEADER_DEPTH: usize = 2;
 
 /// Clear-text headers. **Not authenticated**: they may say anything, whatever the signature says.
 ///
@@ -22,10 +31,12 @@ pub struct UnauthenticatedHeaders {
 impl UnauthenticatedHeaders {
     /// Copies the headers from the fields of a Request, as clients do.
     ///
-    /// `experiment_lifetime` is the Request's `config.experimentLifetime`, or else its `experiment.max_duration`.
+    /// `experiment_lifetime` is the Request's `config.experimentLifetime`, or else its `experiment.max_duration`. Members that are
+    /// missing stay absent, and so do values that no verifier lets through in a message: a name twice in one object, too deep,
+    /// a number or a string that parsers disagree about. Headers are a courtesy; the Request stays as it is.
     ///
     /// # Errors
-    /// [`RequestError`] if `request` is not a JSON object. Members that are missing stay absent.
+    /// [`RequestError`] if `request` is not a JSON object.
     pub fn from_request(request: &[u8]) -> Result<Self, RequestError> {
         let text = checked_object(request)?;
         let [experiment, config] = json::members(text, ["experiment", "config"]);
@@ -40,11 +51,12 @@ impl UnauthenticatedHeaders {
             .filter_map(|(name, value)| value.map(|value| format!("\"{name}\":{}", value.get())))
             .collect();
         let header_experiment = format!("{{{}}}", header_experiment.join(","));
+        let header_experiment = RawValue::from_string(header_experiment).ok().filter(|value| value.get() != "{}");
         Ok(Self {
-            experiment: RawValue::from_string(header_experiment).ok().filter(|value| value.get() != "{}"),
-            time_added: time_added.map(ToOwned::to_owned),
-            experiment_lifetime: lifetime.map(ToOwned::to_owned),
-            resources_needed: resources_needed.map(ToOwned::to_owned),
+            experiment: acceptable(header_experiment.as_deref()),
+            time_added: acceptable(time_added),
+            experiment_lifetime: acceptable(lifetime),
+            resources_needed: acceptable(resources_needed),
         })
     }
 
@@ -108,7 +120,8 @@ impl UnauthenticatedHeaders {
         self.resources_needed.as_ref().map(|value| value.get())
     }
 
-    /// Where these headers and the Request disagree: the header's names, `experiment.status` and so on.
+    /// Where these headers and the Request disagree: the header's names, `experiment.status` and so on. They are the attacker's
+    /// to choose, so each is cut to 64 characters and has no control characters.
     ///
     /// Numbers compare by value. A header that is absent says nothing, so it disagrees with nothing. What only the header has
     /// is a disagreement, unless it is `null`, `0` or `""`, because deployed clients fill in such defaults.
@@ -119,7 +132,7 @@ impl UnauthenticatedHeaders {
         let truth = Self::from_request(request)?;
         let text = checked_object(request)?;
         let experiment = json::member(text, "experiment").map(RawValue::get).unwrap_or_default();
-        let max_duration = json::member(experiment, "max_duration");
+        let max_duration = parsed(json::member(experiment, "max_duration"));
 
         let mut found = Vec::new();
         for (name, header, request) in [
@@ -136,7 +149,7 @@ impl UnauthenticatedHeaders {
         // one client copies the lifetime from config.experimentLifetime, another from experiment.max_duration
         let lifetime = self.experiment_lifetime.as_deref().map(|header| parsed(Some(header)));
         let fits_neither = |header: Value| {
-            differ(&header, &parsed(truth.experiment_lifetime.as_deref())) && differ(&header, &parsed(max_duration))
+            differ(&header, &parsed(truth.experiment_lifetime.as_deref())) && differ(&header, &max_duration)
         };
         if lifetime.is_some_and(fits_neither) {
             found.push("experiment_lifetime".to_owned());
@@ -153,8 +166,15 @@ pub(crate) fn checked_object(request: &[u8]) -> Result<&str, RequestError> {
     if value.get().starts_with('{') { Ok(value.get()) } else { Err(RequestError::NotAnObject) }
 }
 
+/// The value, if a verifier lets it through as a header.
+fn acceptable(value: Option<&RawValue>) -> Option<Box<RawValue>> {
+    let value = value?;
+    let member = Member { name: String::new(), value };
+    json::check_members_unique(&member, HEADER_DEPTH).is_ok().then(|| value.to_owned())
+}
+
 fn parsed(value: Option<&RawValue>) -> Value {
-    value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or(Value::Null)
+    value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
 }
 
 fn differing_members(object: &str, header: &Value, request: &Value, found: &mut Vec<String>) {
@@ -171,30 +191,23 @@ fn differing_members(object: &str, header: &Value, request: &Value, found: &mut 
         }
         let name = canonical(name);
         if differ(value, request.get(&name).unwrap_or(&Value::Null)) {
-            found.push(format!("{object}.{name}"));
+            found.push(format!("{object}.{}", json::shortened(&name).escape_debug()));
         }
     }
 }
 
 /// An object's members; absent is an object without any.
-fn as_object(value: &Value) -> Option<serde_json::Map<String, Value>> {
+fn as_object(value: &Value) -> Option<BTreeMap<String, Value>> {
     match value {
         Value::Object(members) => Some(members.clone()),
-        Value::Null => Some(serde_json::Map::new()),
+        Value::Null => Some(BTreeMap::new()),
         _ => None,
     }
 }
 
 fn differ(one: &Value, other: &Value) -> bool {
-    let is_default = |value: &Value| match value {
-        Value::Null => true,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        _ => false,
-    };
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one.as_f64() != other.as_f64(),
-        (Value::Null, other) | (other, Value::Null) => !is_default(other),
+        (Value::Null, other) | (other, Value::Null) => !other.is_default(),
         (one, other) => one != other,
     }
 }

@@ -119,17 +119,24 @@ impl<'de> Visitor<'de> for Members<'_> {
 }
 
 /// Checks that no object within a member's value has a member twice, that nothing is nested too deep, and that every number
-/// is one.
+/// and every string is one.
 ///
 /// `depth` is how deep the value itself stands.
 pub(crate) fn check_members_unique(member: &Member<'_>, depth: usize) -> Result<(), MessageError> {
     let walk = Walk::default();
     let mut deserializer = serde_json::Deserializer::from_str(member.value.get());
-    // that the value is JSON has been seen; what is left to go wrong is a number that overflows
-    let too_large = || MessageError::NumberTooLarge { member: shortened(&member.name) };
+    // that the value is JSON has been seen; what is left to go wrong is a number that overflows or half a surrogate pair
+    let unreadable = |error: serde_json::Error| {
+        let member = shortened(&member.name);
+        if error.to_string().starts_with("number out of range") {
+            MessageError::NumberTooLarge { member }
+        } else {
+            MessageError::LoneSurrogate { member }
+        }
+    };
     Unique { walk: &walk, depth }
         .deserialize(&mut deserializer)
-        .map_err(|_| walk.failure.take().unwrap_or_else(too_large))
+        .map_err(|error| walk.failure.take().unwrap_or_else(|| unreadable(error)))
 }
 
 /// A JSON value that is only walked through.

@@ -11,6 +11,7 @@ mod error;
 mod fingerprint;
 mod headers;
 mod json;
+mod json_value;
 mod key;
 mod message;
 mod payload;

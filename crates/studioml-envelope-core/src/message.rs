@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use crate::{
     ClearTextError, Fingerprint, FingerprintClaim, FingerprintPolicy, MessageError, Payload, Policy, Provider,
     Recipient, RequestError, SealError, SigningKey, TrustedSigner, UnauthenticatedHeaders, Verified, VerifyError,
-    headers::checked_object,
+    headers::{HEADER_DEPTH, checked_object},
     json::{self, Member},
-    payload::append_sealed,
+    payload::{append_sealed, refuse_too_long},
     verify::{MESSAGE_FINGERPRINT_FORM, find_signer},
 };
 
@@ -61,7 +61,7 @@ impl<'a> Message<'a> {
     /// [`MessageError::NotAnEnvelope`] if there is no member `message` (a clear-text Request, perhaps: see
     /// [`UnauthenticatedRequest`]); every other [`MessageError`] if it is malformed.
     pub fn parse(json: &'a mut [u8], max_plaintext: usize) -> Result<Self, MessageError> {
-        let parts = read(json)?;
+        let parts = read(json, max_plaintext)?;
         let Range { start, .. } = parts.payload;
         let mut range = parts.payload;
         if let Some(unescaped) = &parts.unescaped {
@@ -172,7 +172,7 @@ fn put_members(out: &mut Vec<u8>, members: &[(String, Option<Box<RawValue>>)], p
 }
 
 /// Reads everything out of an envelope's text.
-fn read(json: &[u8]) -> Result<Parts, MessageError> {
+fn read(json: &[u8], max_plaintext: usize) -> Result<Parts, MessageError> {
     let text = core::str::from_utf8(json).map_err(|error| not_utf8(json, error.valid_up_to()))?;
     let (around, members) = json::object_members_within(text, "message")?;
     refuse_case_variants(&around, &["message"])?;
@@ -183,7 +183,7 @@ fn read(json: &[u8]) -> Result<Parts, MessageError> {
     }
     // the payload is looked at below, and is too large to be walked twice
     for member in members.iter().filter(|member| member.name != "payload") {
-        json::check_members_unique(member, 2)?;
+        json::check_members_unique(member, HEADER_DEPTH)?;
     }
 
     let find = |name| members.iter().find(|member| member.name == name).map(|member| member.value);
@@ -193,11 +193,7 @@ fn read(json: &[u8]) -> Result<Parts, MessageError> {
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or(MessageError::NotAString { member: "payload" })?;
-    let unescaped = if memchr::memchr(b'\\', inner.as_bytes()).is_some() {
-        Some(json::as_string(payload).ok_or(MessageError::NotAString { member: "payload" })?)
-    } else {
-        None
-    };
+    let unescaped = unescape(payload, inner, max_plaintext)?;
     // where the string stands in the text it was borrowed from
     let start = (inner.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
 
@@ -221,6 +217,19 @@ fn read(json: &[u8]) -> Result<Parts, MessageError> {
         ),
         kept: Kept { message: keep(&members, Some("payload")), beside: keep(&around, None) },
     })
+}
+
+/// The payload without its escapes, where it has any. One that is longer than a payload may be is refused before it is copied.
+fn unescape(payload: &RawValue, inner: &str, max_plaintext: usize) -> Result<Option<String>, MessageError> {
+    let backslashes = memchr::memchr_iter(b'\\', inner.as_bytes()).count();
+    if backslashes == 0 {
+        return Ok(None);
+    }
+    // an escape is at most six characters for one
+    let length = inner.len().saturating_sub(backslashes.saturating_mul(5));
+    refuse_too_long(length, max_plaintext)?;
+    let lone_surrogate = || MessageError::LoneSurrogate { member: "payload".to_owned() };
+    json::as_string(payload).ok_or_else(lone_surrogate).map(Some)
 }
 
 /// Copies the members, all but the value of the one that is written afresh.

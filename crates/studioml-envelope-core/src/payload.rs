@@ -314,7 +314,8 @@ impl<'a> Payload<'a> {
 
     /// Opens the payload in its own buffer: base64, unwrap, MAC, and only then decryption.
     ///
-    /// On failure the buffer holds zeros where the box was.
+    /// On failure nothing of the plaintext is in the buffer: where the MAC does not fit, zeros stand in place of the ciphertext;
+    /// before that nothing was decrypted.
     pub(crate) fn open_in_place<I: AsRef<dyn Identity>>(
         self,
         provider: &Provider,
@@ -395,6 +396,13 @@ fn open_box<'b>(provider: &Provider, session_key: &SessionKey, boxed: &'b mut [u
             cannot_open
         }
     }
+}
+
+/// Refuses a text of so many characters, or more, that no payload of `max_plaintext` bytes of plaintext has.
+pub(crate) fn refuse_too_long(characters: usize, max_plaintext: usize) -> Result<(), PayloadError> {
+    let longest = sealed_len(MAX_WRAPPED_KEY, max_plaintext).unwrap_or(usize::MAX);
+    let Some(more) = characters.checked_sub(longest).filter(|more| *more > 0) else { return Ok(()) };
+    Err(PayloadError::TooLarge { found: max_plaintext.saturating_add(more.div_ceil(4)), maximum: max_plaintext })
 }
 
 /// Bytes that the two fields decode to, within their limits.

@@ -154,3 +154,37 @@ fn what_only_the_header_has_is_a_disagreement() {
     found.sort_unstable();
     assert_eq!(found, ["experiment.status", "experiment_lifetime", "resources_needed.cpus", "time_added"]);
 }
+
+/// `serde_json`'s own `Value` takes such an object for the JSON text in it.
+#[test]
+fn a_name_that_a_library_reserves_is_a_name() {
+    let hidden = r#""experiment":{"$serde_json::private::RawValue":"{\"status\":\"waiting\"}"}"#;
+    assert_eq!(disagreements(hidden), ["experiment.$serde_json::private::RawValue"]);
+    let text = r#""resources_needed":{"cpus":{"$serde_json::private::RawValue":"1"}}"#;
+    assert_eq!(disagreements(text), ["resources_needed.cpus"]);
+}
+
+#[test]
+fn a_name_cannot_steer_a_terminal() {
+    let long = "a".repeat(65);
+    let members = format!(r#""resources_needed":{{"\u001b[2J\u0007\u009b\nx":1,"{long}":1}}"#);
+    let found = disagreements(&members);
+    assert_eq!(found, [r"resources_needed.\u{1b}[2J\u{7}\u{9b}\nx", &format!("resources_needed.{}", "a".repeat(64))]);
+}
+
+#[test]
+fn what_no_verifier_lets_through_is_not_copied() {
+    let deep = format!("{}1{}", "[".repeat(99), "]".repeat(99));
+    let many = (0..70_000).map(|number| format!("\"{number}\":0")).collect::<Vec<_>>().join(",");
+    for value in [r#"{"cpus":1,"cpus":2}"#, r#""\ud800""#, "1e400", &deep, &format!("{{{many}}}")] {
+        for name in ["status", "resources_needed", "time_added", "max_duration"] {
+            let request = format!(r#"{{"experiment":{{"pythonver":"3.8","{name}":{value}}},"config":{{}}}}"#);
+            let copied = UnauthenticatedHeaders::from_request(request.as_bytes()).unwrap();
+            let nothing = copied.status().is_none()
+                && copied.resources_needed().is_none()
+                && copied.time_added().is_none()
+                && copied.experiment_lifetime().is_none();
+            assert!(nothing, "{name}: {copied:?}");
+        }
+    }
+}

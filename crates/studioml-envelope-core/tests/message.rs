@@ -361,6 +361,29 @@ fn a_number_that_no_float_holds_is_refused_with_its_member() {
     }
 }
 
+/// Go and JavaScript make U+FFFD of it, Python keeps it: two parsers, two messages.
+#[test]
+fn half_of_a_surrogate_pair_is_refused_with_its_member() {
+    let lone = |member: &str| Err(MessageError::LoneSurrogate { member: member.to_owned() });
+    assert_eq!(beside_payload(r#""x":"\ud800""#), lone("x"));
+    assert_eq!(beside_payload(r#""x":[{"\udc00":1}]"#), lone("x"));
+    assert_eq!(beside_payload(r#""signature":"\ud800x""#), lone("signature"));
+    assert_eq!(parse(&envelope(r#""payload":"\udfff""#)), lone("payload"));
+    assert_eq!(beside_payload(r#""x":"\ud83d\ude00""#), Ok(()));
+}
+
+#[test]
+fn an_escaped_payload_is_as_long_as_it_is_without_its_escapes() {
+    let escaped: String = shaped().bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let escaped = envelope(&format!(r#""payload":"{escaped}""#));
+    let parse =
+        |maximum| Message::parse(&mut escaped.clone(), maximum).map(|message| message.payload().plaintext_len());
+    let length = parse(DEFAULT_MAX_PLAINTEXT).unwrap();
+    assert_eq!(parse(length), Ok(length));
+    let too_large = MessageError::Payload(PayloadError::TooLarge { found: length, maximum: length - 1 });
+    assert_eq!(parse(length - 1), Err(too_large));
+}
+
 #[test]
 fn a_request_is_an_object_with_experiment_and_config() {
     let request = |plaintext: &[u8]| {

@@ -78,7 +78,7 @@ fn a_length_that_is_no_whole_number_of_groups_is_named_with_its_field() {
 }
 
 #[test]
-fn a_plaintext_that_is_too_large_is_refused_before_anything_is_allocated() {
+fn a_plaintext_that_is_too_large_is_refused() {
     let mut text = sealed(&[1; 100]);
     for (maximum, found) in [(100, None), (99, Some(100)), (0, Some(100))] {
         let expected = found.map_or(Ok(()), |found| Err(PayloadError::TooLarge { found, maximum }));
