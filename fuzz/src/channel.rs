@@ -1,4 +1,4 @@
-//! The channel (FORMAT §8) with somebody in the middle: handshakes and records of both modes, between any two providers,
+//! The channel (docs/spec.md §8) with somebody in the middle: handshakes and records of both modes, between any two providers,
 //! changed, cut and repeated on the way.
 
 use std::sync::{Arc, LazyLock};

@@ -1,4 +1,4 @@
-//! The contents of a mounted key directory (FORMAT §6): whatever stands in it, a queue takes the key of the longest prefix of
+//! The contents of a mounted key directory (docs/spec.md §6): whatever stands in it, a queue takes the key of the longest prefix of
 //! its name that has a file, and a file that does not work closes its prefix.
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The message envelope (FORMAT §2): whatever this parser accepts, a plain JSON parser reads the same way.
+//! The message envelope (docs/spec.md §2): whatever this parser accepts, a plain JSON parser reads the same way.
 
 use serde_json::Value;
 use studioml_envelope_core::{Message, Policy, UnauthenticatedHeaders, UnauthenticatedRequest};

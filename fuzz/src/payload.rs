@@ -1,4 +1,4 @@
-//! The payload string (FORMAT §1), parsed and opened with a key that costs nothing, and held against a second, plain reading
+//! The payload string (docs/spec.md §1), parsed and opened with a key that costs nothing, and held against a second, plain reading
 //! of the clause.
 
 use base64::Engine as _;
@@ -57,7 +57,7 @@ fn open(buffer: &mut [u8], maximum: usize, file: bool) -> Result<Vec<u8>, OpenEr
     Ok(opened.unauthenticated_plaintext().to_vec())
 }
 
-/// FORMAT §1 once more, with whole copies and library calls.
+/// docs/spec.md §1 once more, with whole copies and library calls.
 fn plain_reading(text: &[u8], maximum: usize) -> Result<Vec<u8>, OpenError> {
     if text.starts_with(b"studioml.") {
         return Err(PayloadError::UnsupportedVersion.into());

@@ -1,4 +1,4 @@
-//! Key files (FORMAT §5): text as it comes, and the structures below the text, where a fuzzer that has to get base64 right
+//! Key files (docs/spec.md §5): text as it comes, and the structures below the text, where a fuzzer that has to get base64 right
 //! would never arrive. Every provider must load and refuse the same.
 
 use arbitrary::{Arbitrary, Unstructured};

@@ -1,4 +1,4 @@
-//! Signatures (FORMAT §3): every provider gives the same verdict on every key, message and signature, and no signature has a
+//! Signatures (docs/spec.md §3): every provider gives the same verdict on every key, message and signature, and no signature has a
 //! second encoding but the ones that the clause names.
 
 use arbitrary::{Arbitrary, Unstructured};

@@ -1,4 +1,4 @@
-//! AES-256-GCM (SP 800-38D) with 12-byte nonces and 16-byte tags, for the channel's records (FORMAT §8).
+//! AES-256-GCM (SP 800-38D) with 12-byte nonces and 16-byte tags, for the channel's records (docs/spec.md §8).
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use studioml_envelope_core::{Aead, AeadKey, Implementation, Part, Unauthentic};

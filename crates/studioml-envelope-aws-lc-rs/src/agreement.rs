@@ -1,4 +1,4 @@
-//! P-256 key agreement (SP 800-56A §5.7.1.2), with key pairs for one use and key pairs that are kept (FORMAT §8).
+//! P-256 key agreement (SP 800-56A §5.7.1.2), with key pairs for one use and key pairs that are kept (docs/spec.md §8).
 //!
 //! The attacker sends a point that is not on the curve to learn the private key modulo small primes: AWS-LC checks every
 //! peer's point (`EC_POINT_oct2point` and `EC_KEY_check_key`) before it multiplies.

@@ -1,4 +1,4 @@
-//! SHA-256 and SHA-1 (FIPS 180-4) of public data, for fingerprints (FORMAT §4).
+//! SHA-256 and SHA-1 (FIPS 180-4) of public data, for fingerprints (docs/spec.md §4).
 
 use aws_lc_rs::digest::{self, Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use studioml_envelope_core::{Digest, Implementation, Part};

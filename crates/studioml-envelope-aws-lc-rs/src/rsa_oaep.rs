@@ -1,4 +1,4 @@
-//! RSA-OAEP with SHA-256, MGF1-SHA-256 and the empty label (RFC 8017 §7.1; FORMAT §1), both sides, and making keys.
+//! RSA-OAEP with SHA-256, MGF1-SHA-256 and the empty label (RFC 8017 §7.1; docs/spec.md §1), both sides, and making keys.
 //!
 //! The attacker of the receiver's side is Manger's: every failure of [`Identity::unwrap`] leaves here as the same value,
 //! and what AWS-LC does inside (blinding, no branch on the padding before the verdict on it) is AWS-LC's.

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The RSA modulus is not 2048 to 8192 bits in whole bytes (FORMAT §1).
+    /// The RSA modulus is not 2048 to 8192 bits in whole bytes (docs/spec.md §1).
     #[error("RSA modulus of {bits} bits: 2048 to 8192 bits, a multiple of 8, are supported")]
     ModulusSize {
         /// Its size in bits.
@@ -85,7 +85,7 @@ pub enum KeyError {
     Generation,
 }
 
-/// A payload string is not one (FORMAT §1). Everything here is visible to anybody who has the message.
+/// A payload string is not one (docs/spec.md §1). Everything here is visible to anybody who has the message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PayloadError {
@@ -164,7 +164,7 @@ pub enum OpenError {
         /// Bytes of the wrapped key.
         found: usize,
     },
-    /// Everything that depends on the private key or the session key: always this, with this text (FORMAT §7).
+    /// Everything that depends on the private key or the session key: always this, with this text (docs/spec.md §7).
     #[error("cannot open")]
     CannotOpen,
     /// No random bytes for the substitute key.
@@ -172,7 +172,7 @@ pub enum OpenError {
     Random(#[from] RandomError),
 }
 
-/// A message envelope is not one (FORMAT §2).
+/// A message envelope is not one (docs/spec.md §2).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MessageError {
@@ -240,7 +240,7 @@ pub enum MessageError {
     Payload(#[from] PayloadError),
 }
 
-/// A signature is not one, before any key is asked (FORMAT §3).
+/// A signature is not one, before any key is asked (docs/spec.md §3).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SignatureError {
@@ -272,7 +272,7 @@ pub enum SignatureError {
     SmallOrderR,
 }
 
-/// Verification failed or policy refuses (FORMAT §2 to §4).
+/// Verification failed or policy refuses (docs/spec.md §2 to §4).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -296,12 +296,12 @@ pub enum VerifyError {
     FingerprintMissing,
 }
 
-/// A fingerprint is in none of the four forms (FORMAT §4).
+/// A fingerprint is in none of the four forms (docs/spec.md §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not a fingerprint: SHA256:<43 characters>, SHA1:<27 characters>, or base64 of a SHA-256 or SHA-1 digest")]
 pub struct FingerprintError;
 
-/// A clear-text Request is refused (FORMAT §2).
+/// A clear-text Request is refused (docs/spec.md §2).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ClearTextError {

@@ -1,4 +1,4 @@
-//! Fingerprints in the four forms of FORMAT §4. A fingerprint names a key and proves nothing.
+//! Fingerprints in the four forms of docs/spec.md §4. A fingerprint names a key and proves nothing.
 
 use core::{fmt, str::FromStr};
 

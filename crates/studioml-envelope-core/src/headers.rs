@@ -1,4 +1,4 @@
-//! The clear-text headers of a message (FORMAT §2): copies of fields of the Request, for a scheduler that looks before it
+//! The clear-text headers of a message (docs/spec.md §2): copies of fields of the Request, for a scheduler that looks before it
 //! opens. Nobody has signed them.
 //!
 //! The attacker is the broker, or anybody who can write to the queue: every byte here is theirs to choose. Once the payload

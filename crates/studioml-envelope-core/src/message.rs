@@ -1,4 +1,4 @@
-//! The message envelope (FORMAT §2): JSON around a payload string, read in place.
+//! The message envelope (docs/spec.md §2): JSON around a payload string, read in place.
 //!
 //! Public all of it, and the attacker's to write. A text that two parsers could read differently is malformed: duplicate
 //! members at any level, and names that deployed Go, which folds case, would take for `message`, `payload`, `signature` or

@@ -1,4 +1,4 @@
-//! The payload string (FORMAT §1): `b64(wrapped_key) "," b64(nonce || tag || ciphertext)`, sealed in one pass and opened
+//! The payload string (docs/spec.md §1): `b64(wrapped_key) "," b64(nonce || tag || ciphertext)`, sealed in one pass and opened
 //! in place.
 //!
 //! Secret here: the session key and the plaintext. Public: everything in the string, and every length. The attacker can
@@ -257,7 +257,7 @@ impl<'a> Payload<'a> {
     /// Like [`parse`](Self::parse) for the contents of a payload file: one trailing LF or CRLF is not part of the payload.
     ///
     /// A deployed signer signs the file as it stands, so [`verify`](Self::verify) tries without the line end and then with
-    /// it (FORMAT §1).
+    /// it (docs/spec.md §1).
     ///
     /// # Errors
     /// As for [`parse`](Self::parse).

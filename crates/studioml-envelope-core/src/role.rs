@@ -166,7 +166,7 @@ pub trait Verify: Part {
 
 /// A loaded public signing key.
 pub trait VerifyingKey: Send + Sync {
-    /// Checks `signature` over `message`, strictly (FORMAT §3). A signature of another algorithm than the key's is bad.
+    /// Checks `signature` over `message`, strictly (docs/spec.md §3). A signature of another algorithm than the key's is bad.
     ///
     /// # Errors
     /// [`BadSignature`], which says no more than that.

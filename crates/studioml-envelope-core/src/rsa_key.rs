@@ -1,4 +1,4 @@
-//! RSA keys as data, within the limits of FORMAT §1: 2048 to 8192 bits, public exponent odd and below 2^33.
+//! RSA keys as data, within the limits of docs/spec.md §1: 2048 to 8192 bits, public exponent odd and below 2^33.
 //!
 //! Formats are those of RFC 8017 (PKCS #1) and RFC 5958 (PKCS #8). No arithmetic happens here; that the parts of a private
 //! key belong together is checked by the library that loads it.

@@ -163,7 +163,7 @@ pub struct Unwrapped {
 impl Unwrapped {
     /// From what the library returned: the decrypted bytes, or `None` for any failure.
     ///
-    /// Whether *some* key was found is not secret (which of several keys fits is public, FORMAT §7); why none was found is.
+    /// Whether *some* key was found is not secret (which of several keys fits is public, docs/spec.md §7); why none was found is.
     pub fn from_library(output: Option<&[u8]>) -> Self {
         let mut candidate = SessionKey::from_bytes([0; SessionKey::LEN]);
         let bytes = output.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Signatures as data (FORMAT §3): decoded strictly, so that a value of these types is one that every library judges alike.
+//! Signatures as data (docs/spec.md §3): decoded strictly, so that a value of these types is one that every library judges alike.
 //!
 //! Everything here is public. The attacker is somebody who varies a signature until one verifier accepts what another
 //! refuses: a second encoding of the same signature, a scalar above the group order, a point of small order.
@@ -33,7 +33,7 @@ pub enum Signature {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ed25519Signature([u8; Ed25519Signature::LEN]);
 
-/// An ECDSA P-256 signature `r || s`, each 32 bytes big-endian and in 1 ..= n − 1. High `s` is accepted (FORMAT §3).
+/// An ECDSA P-256 signature `r || s`, each 32 bytes big-endian and in 1 ..= n − 1. High `s` is accepted (docs/spec.md §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct P256Signature([u8; P256Signature::LEN]);
 

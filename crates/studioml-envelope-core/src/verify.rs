@@ -1,4 +1,4 @@
-//! Verification and what comes after it: [`Payload`] or [`Message`](crate::Message) → [`Verified`] → [`Opened`] (FORMAT §3,
+//! Verification and what comes after it: [`Payload`] or [`Message`](crate::Message) → [`Verified`] → [`Opened`] (docs/spec.md §3,
 //! §4, §7).
 //!
 //! What has been checked is in the type. Only verification makes a [`Verified`], only opening one makes an [`Opened`], and

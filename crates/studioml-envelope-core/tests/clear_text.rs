@@ -1,4 +1,4 @@
-//! Clear-text Requests (FORMAT §2): let through only where the configuration says so and no key is assigned to the queue.
+//! Clear-text Requests (docs/spec.md §2): let through only where the configuration says so and no key is assigned to the queue.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as expected")]
 
 mod parties;

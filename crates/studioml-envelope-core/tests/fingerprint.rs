@@ -1,4 +1,4 @@
-//! Fingerprints in their four forms (FORMAT §4): what is read, what is not, and that they name keys and prove nothing.
+//! Fingerprints in their four forms (docs/spec.md §4): what is read, what is not, and that they name keys and prove nothing.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as expected")]
 
 mod parties;

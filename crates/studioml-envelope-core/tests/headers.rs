@@ -1,4 +1,4 @@
-//! The clear-text headers (FORMAT §2), which nobody has signed: what is read from them, and where they disagree with the
+//! The clear-text headers (docs/spec.md §2), which nobody has signed: what is read from them, and where they disagree with the
 //! Request.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as expected")]
 

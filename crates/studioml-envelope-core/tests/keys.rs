@@ -1,4 +1,4 @@
-//! Keys as data (FORMAT §1, §4, §5): their limits, their encodings to the byte, and what their `Debug` forms show.
+//! Keys as data (docs/spec.md §1, §4, §5): their limits, their encodings to the byte, and what their `Debug` forms show.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where something is not as expected")]
 
 mod parties;

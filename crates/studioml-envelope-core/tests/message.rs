@@ -1,4 +1,4 @@
-//! The message envelope (FORMAT §2): strict JSON, members that are kept, what is signed and what is claimed.
+//! The message envelope (docs/spec.md §2): strict JSON, members that are kept, what is signed and what is claimed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where something is not as expected")]
 
 mod parties;

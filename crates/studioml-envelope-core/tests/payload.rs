@@ -1,4 +1,4 @@
-//! The payload string (FORMAT §1): its structure, its limits, its order of work and what is left of a buffer afterwards.
+//! The payload string (docs/spec.md §1): its structure, its limits, its order of work and what is left of a buffer afterwards.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where something is not as expected")]
 
 mod parties;

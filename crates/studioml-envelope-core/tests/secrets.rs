@@ -1,4 +1,4 @@
-//! Secrets: silent in `Debug`, wiped on drop, and one value for every way an unwrap can fail (FORMAT §7).
+//! Secrets: silent in `Debug`, wiped on drop, and one value for every way an unwrap can fail (docs/spec.md §7).
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as expected")]
 
 mod parties;

@@ -1,4 +1,4 @@
-//! Signatures as data (FORMAT §3): every form that is accepted, and the strict edges of each.
+//! Signatures as data (docs/spec.md §3): every form that is accepted, and the strict edges of each.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where something is not as expected")]
 
 mod parties;

@@ -1,4 +1,4 @@
-//! The keys that a StudioML client's configuration names (seed 001, "Python StudioML configuration"): `public_key_path` and
+//! The keys that a StudioML client's configuration names : `public_key_path` and
 //! `signing_key_path`, under `studio_ml_config` or at the top, in JSON, YAML or HOCON as clients write it.
 //!
 //! YAML is read by `serde-saphyr`, HOCON by `hocon-rs` (the older `hocon` crate stands on a text-encoding crate that nobody

@@ -1,4 +1,4 @@
-//! Key files on disk (FORMAT §5, last paragraph): written whole or not at all, private ones 0600 from their first moment, never
+//! Key files on disk (docs/spec.md §5.7): written whole or not at all, private ones 0600 from their first moment, never
 //! over another file unless told to, never through a symbolic link; read with a look at who else can read them.
 //!
 //! The attacker shares the machine: he waits for a key to be readable for a moment, or puts a link where a key will be
@@ -156,7 +156,7 @@ pub fn read_public(path: &Path) -> Result<Vec<u8>, DiskError> {
 }
 
 /// Reads a passphrase file, for [`Passphrase::from_file_contents`]. Its mode is the caller's to judge by
-/// [`is_readable_by_others`]: the seed's own commands make it with whatever the umask gives.
+/// [`is_readable_by_others`]: deployed instructions make it with whatever the umask gives.
 ///
 /// # Errors
 /// [`DiskError`].

@@ -1,4 +1,4 @@
-//! Key files, written (FORMAT §5, "Write"): what `openssl`, `ssh-keygen` and the deployed runner read.
+//! Key files, written (docs/spec.md §5): what `openssl`, `ssh-keygen` and the deployed runner read.
 //!
 //! Encrypted PKCS #8 is PBES2 with scrypt and AES-256-CBC. scrypt, because its 16 MiB per guess are what graphics cards lack
 //! and PBKDF2 is what they are good at; N = 2^14, r = 8, p = 5, because OpenSSL gives a key file's scrypt 32 MiB at most, and
@@ -55,7 +55,7 @@ pub enum PrivateFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublicFormat {
-    /// `RSA PUBLIC KEY`, the form that the seed hands to clients. RSA only.
+    /// `RSA PUBLIC KEY`, the form that deployed clients are given. RSA only.
     Pkcs1Pem,
     /// `PUBLIC KEY`: SubjectPublicKeyInfo.
     SpkiPem,

@@ -1,4 +1,4 @@
-//! What can be wrong with a key file (FORMAT §5, "Errors"): exact about what is public, silent about what is not.
+//! What can be wrong with a key file (docs/spec.md §5.4): exact about what is public, silent about what is not.
 //!
 //! No variant carries bytes of the file, of a key or of a passphrase; names that stand in the file in clear text (a cipher, a
 //! PEM label) are cut to printable characters and to a length.
@@ -12,7 +12,7 @@ use crate::Protection;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// The bytes are in none of the formats of FORMAT §5.
+    /// The bytes are in none of the formats of docs/spec.md §5.
     #[error("not a key file: neither PEM, nor an OpenSSH or RFC 4716 public key, nor DER")]
     Unrecognised,
     /// The file is larger than any key.

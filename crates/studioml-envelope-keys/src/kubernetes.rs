@@ -1,4 +1,4 @@
-//! Kubernetes manifests for the seed's layout (seed 001, "Mount secrets into runner deployment"; FORMAT §6), from key files.
+//! Kubernetes manifests for the layout of deployed runners (docs/spec.md §6), from key files.
 //!
 //! Key pair and passphrase are two secrets, so that access control can give them to different people. A clear-text switch is
 //! written only when asked for.
@@ -91,7 +91,7 @@ pub enum QueueKeys {
     Reports,
 }
 
-/// The two secrets of the runner's key pair, as `kubectl create secret generic` makes them in the seed: YAML, secret.
+/// The two secrets of the runner's key pair, as `kubectl create secret generic` makes them: YAML, secret.
 ///
 /// `private` and `public` are the files as they are; they are checked to be an RSA pair that the passphrase unlocks. The
 /// passphrase goes in as the form that did unlock it, without the line end that an editor may have added. An unencrypted
@@ -241,18 +241,18 @@ fn check_queue_file(kind: QueueKeys, contents: &[u8]) -> Result<(), KeyFileError
     Ok(())
 }
 
-/// What a Deployment is to have beyond the seed's.
+/// What a Deployment is to have beyond the deployed runner's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DeploymentOptions {
     /// Sets `CLEAR_TEXT_MESSAGES: "true"` by a ConfigMap. Without it nothing says `CLEAR_TEXT_MESSAGES`.
     pub clear_text_messages: bool,
-    /// Mounts every file of the encryption secrets and not only the three that the seed names, so that a rotation can add
+    /// Mounts every file of the encryption secrets and not only the three that deployed ones name, so that a rotation can add
     /// `ssh-privatekey.1` without a change of the Deployment.
     pub several_keys: bool,
 }
 
-/// The runner's Deployment with the seed's volumes and mounts, and those of the queue keys: YAML, public.
+/// The runner's Deployment with its volumes and mounts as they are deployed, and those of the queue keys: YAML, public.
 ///
 /// # Errors
 /// [`ManifestError::Namespace`].

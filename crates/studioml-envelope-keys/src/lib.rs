@@ -1,6 +1,6 @@
-//! Key files, mounted key directories and their reload for StudioML Envelope (FORMAT §5 and §6).
+//! Key files, mounted key directories and their reload for StudioML Envelope (docs/spec.md §5 and §6).
 //!
-//! - [`read_private`], [`read_public`] and [`inspect`] read every format of FORMAT §5, detected by content.
+//! - [`read_private`], [`read_public`] and [`inspect`] read every format of docs/spec.md §5, detected by content.
 //! - [`encode_private`] and [`encode_public`] write what `openssl`, `ssh-keygen` and deployed runners read.
 //! - [`directory`] holds the keys of mounted directories, by queue-name prefix, and keeps them new.
 //! - [`disk`] reads and writes the files themselves, so that a private key is never readable by others for a moment.

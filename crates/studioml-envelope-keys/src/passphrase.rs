@@ -1,4 +1,4 @@
-//! Passphrases: bytes, wiped on drop, and the rule for those that come from a file (FORMAT §5).
+//! Passphrases: bytes, wiped on drop, and the rule for those that come from a file (docs/spec.md §5).
 
 use core::fmt;
 

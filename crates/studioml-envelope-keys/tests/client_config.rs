@@ -1,4 +1,4 @@
-//! The keys that a StudioML configuration names, in every form that clients write (seed 001, last section).
+//! The keys that a StudioML configuration names, in every form that clients write.
 //!
 //! Variables are those of the process: `HOME` and `CARGO_MANIFEST_DIR`, which cargo sets for every test, and one that is not.
 

@@ -1,4 +1,4 @@
-//! Queue key directories: which key a queue takes, what closes a prefix, and how changes are picked up (FORMAT §6).
+//! Queue key directories: which key a queue takes, what closes a prefix, and how changes are picked up (docs/spec.md §6).
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! Key files are written whole, for their owner alone, over nothing and through nothing (FORMAT §5).
+//! Key files are written whole, for their owner alone, over nothing and through nothing (docs/spec.md §5).
 //!
 //! One test program with one umask: it is the process's, so it is taken away for all tests here.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]

@@ -1,4 +1,4 @@
-//! Key files that are damaged, forged or meant to stall whoever reads them (FORMAT §5, "Errors").
+//! Key files that are damaged, forged or meant to stall whoever reads them (docs/spec.md §5.4).
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

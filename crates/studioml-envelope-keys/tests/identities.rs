@@ -1,4 +1,4 @@
-//! The encryption mounts: several RSA private keys, their passphrases, and a rotation (FORMAT §6).
+//! The encryption mounts: several RSA private keys, their passphrases, and a rotation (docs/spec.md §6).
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

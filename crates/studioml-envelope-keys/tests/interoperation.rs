@@ -1,4 +1,4 @@
-//! What is written here is read by the real `openssl` and `ssh-keygen`, and what they write is read here (FORMAT §5).
+//! What is written here is read by the real `openssl` and `ssh-keygen`, and what they write is read here (docs/spec.md §5).
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -179,7 +179,7 @@ fn two_writings_under_one_passphrase_share_nothing() {
     }
 }
 
-/// The seed's own commands for a key pair (seed 001, "Key creation by the cluster owner"), with a smaller key.
+/// The commands by which cluster owners have made their key pairs, with a smaller key.
 #[test]
 fn the_commands_of_the_seed_make_files_that_load() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 //! Manifests: they are what the Kubernetes schema says, have the seed's names to the letter, and what they mount is loaded by
-//! the loader (seed 001, FORMAT §6).
+//! the loader (docs/spec.md §6).
 
 #![cfg(feature = "kubernetes")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]

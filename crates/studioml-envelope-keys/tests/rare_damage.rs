@@ -1,4 +1,4 @@
-//! Damage that no writer makes by itself, forged field by field: what is refused, and as what (FORMAT §5, "Errors").
+//! Damage that no writer makes by itself, forged field by field: what is refused, and as what (docs/spec.md §5.4).
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 

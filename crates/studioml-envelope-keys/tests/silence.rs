@@ -1,4 +1,4 @@
-//! No error, finding or `Debug` output of any failure path shows a byte of a key or a passphrase (FORMAT §5, §7).
+//! No error, finding or `Debug` output of any failure path shows a byte of a key or a passphrase (docs/spec.md §5, §7).
 //!
 //! Keys and passphrases are made of a marker, every way to fail is walked, and whatever is said is searched for the marker as
 //! text, in hexadecimal, in base64 and as a list of numbers.

@@ -1,5 +1,5 @@
 //! Every file of `vectors/keyfiles` loads, with the fingerprints that `ssh-keygen` and `openssl` give it, and the two that
-//! are to be refused are refused by name (FORMAT §5).
+//! are to be refused are refused by name (docs/spec.md §5).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 #[path = "support/der.rs"]

@@ -1,4 +1,4 @@
-//! P-256 key agreement (SP 800-56A §5.7.1.2) with key pairs for one use (FORMAT §8).
+//! P-256 key agreement (SP 800-56A §5.7.1.2) with key pairs for one use (docs/spec.md §8).
 //!
 //! The attacker sends a point that is not on the curve to learn the private key modulo small primes: ring checks every
 //! peer's point before it multiplies (`ec/suite_b/ecdh.rs`).

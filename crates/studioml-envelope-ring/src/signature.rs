@@ -1,4 +1,4 @@
-//! Ed25519 (RFC 8032, pure) and ECDSA P-256 with SHA-256 (FIPS 186-5), both sides (FORMAT §3).
+//! Ed25519 (RFC 8032, pure) and ECDSA P-256 with SHA-256 (FIPS 186-5), both sides (docs/spec.md §3).
 //!
 //! Core's types have refused what libraries disagree about: small-order and non-canonical points, scalars out of range,
 //! other encodings of one signature. What is left ring judges by the cofactorless equation with R compared as bytes.

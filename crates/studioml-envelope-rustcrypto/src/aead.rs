@@ -1,4 +1,4 @@
-//! AES-256-GCM (SP 800-38D) with 12-byte nonces, for the channel (FORMAT §8). Leans on `aes-gcm`.
+//! AES-256-GCM (SP 800-38D) with 12-byte nonces, for the channel (docs/spec.md §8). Leans on `aes-gcm`.
 
 use aes_gcm::{
     Aes256Gcm,

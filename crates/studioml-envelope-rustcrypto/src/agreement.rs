@@ -1,4 +1,4 @@
-//! P-256 key agreement, for one use and for many (FORMAT §8; SP 800-56A §5.7.1.2). Leans on `p256`.
+//! P-256 key agreement, for one use and for many (docs/spec.md §8; SP 800-56A §5.7.1.2). Leans on `p256`.
 //!
 //! The attacker sends points: off the curve, to learn a scalar piece by piece. Every point is decoded by `p256`, which
 //! checks the curve equation and that both coordinates are below the field prime, before a scalar meets it.

@@ -1,4 +1,4 @@
-//! SHA-256 and SHA-1 of public data, for fingerprints and message identities (FORMAT §4). Leans on `sha2` and `sha1`.
+//! SHA-256 and SHA-1 of public data, for fingerprints and message identities (docs/spec.md §4). Leans on `sha2` and `sha1`.
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! HKDF-SHA256 (RFC 5869), for the channel (FORMAT §8). Leans on `hkdf` and `sha2`.
+//! HKDF-SHA256 (RFC 5869), for the channel (docs/spec.md §8). Leans on `hkdf` and `sha2`.
 
 use hkdf::Hkdf;
 use sha2::Sha256;

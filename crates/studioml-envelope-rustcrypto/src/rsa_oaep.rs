@@ -1,4 +1,4 @@
-//! RSA-OAEP with SHA-256, MGF1-SHA-256 and the empty label (FORMAT §1; RFC 8017 §7.1). Leans on `rsa` and `sha2`.
+//! RSA-OAEP with SHA-256, MGF1-SHA-256 and the empty label (docs/spec.md §1; RFC 8017 §7.1). Leans on `rsa` and `sha2`.
 //!
 //! Two attackers. Manger's sends chosen wrapped keys and watches how they fail: every failure leaves here as the same
 //! [`Unwrapped`]. Marvin's times the private-key operation: it is blinded, and the crate's front page says how far that goes.

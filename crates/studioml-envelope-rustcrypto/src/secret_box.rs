@@ -1,4 +1,4 @@
-//! NaCl `secretbox`, XSalsa20-Poly1305 (FORMAT §1). Leans on `crypto_secretbox`, and for sealing piece by piece on the
+//! NaCl `secretbox`, XSalsa20-Poly1305 (docs/spec.md §1). Leans on `crypto_secretbox`, and for sealing piece by piece on the
 //! `salsa20` and `poly1305` that it is made of.
 //!
 //! `crypto_secretbox` has no form that hands out ciphertext in pieces, so [`seal_chunks`](SecretBox::seal_chunks) puts the

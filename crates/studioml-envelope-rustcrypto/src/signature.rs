@@ -1,4 +1,4 @@
-//! Ed25519, strict, and ECDSA P-256 with SHA-256 (FORMAT §3). Leans on `ed25519-dalek` and `p256`.
+//! Ed25519, strict, and ECDSA P-256 with SHA-256 (docs/spec.md §3). Leans on `ed25519-dalek` and `p256`.
 //!
 //! The attacker wants one verifier to accept what another refuses. Core's types have already refused non-canonical
 //! encodings, small order and scalars out of range; `verify_strict` refuses them once more and compares `R` as bytes.

@@ -7,12 +7,12 @@ use peers::Bytes;
 use proptest::prelude::*;
 use studioml_envelope_simd::hazmat::{self, Kernels, Path};
 
-/// The kernels of every vector path that this CPU has.
+/// The kernels of every vector path.
 fn kernels() -> Vec<(&'static str, &'static dyn Kernels)> {
     Path::ALL
         .into_iter()
         .filter(|path| *path != Path::Portable)
-        .filter_map(|path| Some((path.name(), hazmat::kernels(path)?)))
+        .filter_map(|path| Some((path.name(), peers::there(path, hazmat::kernels(path))?)))
         .collect()
 }
 

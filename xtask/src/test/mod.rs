@@ -45,12 +45,33 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
         command.arg("--workspace");
     }
     command.args(&args.cargo).env("STUDIOML_PYTHON", python);
+    let absent = absent_paths();
+    if !absent.is_empty() {
+        eprintln!("not tested, this CPU has not the instructions: {}", absent.join(", "));
+        command.env("STUDIOML_SIMD_ABSENT", absent.join(","));
+    }
     // the system's OpenSSL is good enough to build the benches' peer against
     command.env("OPENSSL_NO_VENDOR", "1");
 
     let outcome = watch(&mut command)?;
     outcome.report();
     Ok(if outcome.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The vector paths of the SIMD kernels that this CPU has not: their tests fail unless they are told.
+fn absent_paths() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! has {
+        ($($feature:tt),+) => { $(std::arch::is_x86_feature_detected!($feature))&&+ };
+    }
+    #[cfg(target_arch = "x86_64")]
+    let paths = [
+        ("avx2", has!("avx2", "bmi2")),
+        ("avx512ifma", has!("avx512f", "avx512vl", "avx512bw", "avx512ifma", "avx2", "bmi2")),
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let paths: [(&str, bool); 0] = [];
+    paths.into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
 }
 
 /// Shows cargo's output as it comes and keeps what it says of results.

@@ -1,4 +1,4 @@
-//! The RSA private keys of the two encryption mounts (FORMAT §6): `ssh-privatekey`, `ssh-privatekey.1`, …, each under
+//! The RSA private keys of the two encryption mounts (docs/spec.md §6): `ssh-privatekey`, `ssh-privatekey.1`, …, each under
 //! `ssh-passphrase.N` where there is one and else under `ssh-passphrase`.
 
 use core::fmt;
@@ -87,7 +87,7 @@ struct Salt(Option<[u8; 32]>);
 
 impl MountedIdentities {
     /// Reads the mounts `encryption` and `passphrase`. Their files are readable for a group by design, which is accepted here
-    /// (FORMAT §5, last sentence).
+    /// (docs/spec.md §5.3).
     ///
     /// Never fails: whatever does not work is not held, and stands in [`findings`](Self::findings).
     #[must_use]

@@ -74,8 +74,7 @@ impl<K: QueueKey> Reload for KeyDirectory<K> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.current();
         // a directory that cannot be read holds nothing: its keys may have been revoked
-        let new =
-            old.load_again(&self.directory, &self.provider).unwrap_or_else(|error| KeyRing::closed(error.problem()));
+        let new = old.load_again(&self.directory, &self.provider).unwrap_or_else(|error| old.close(error.problem()));
         let (added, changed, removed) = new.changes_since(&old);
         if added.is_empty() && changed.is_empty() && removed.is_empty() && new.same_findings(&old) {
             return None;

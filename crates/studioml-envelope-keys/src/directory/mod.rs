@@ -1,4 +1,4 @@
-//! Mounted key directories (FORMAT §6): what is in them, which key a queue takes, and how a change is picked up.
+//! Mounted key directories (docs/spec.md §6): what is in them, which key a queue takes, and how a change is picked up.
 //!
 //! - [`SigningKeys`] and [`ReportKeys`] are one directory as it was read once: a file per queue-name prefix, the longest prefix
 //!   owns a queue. They never change, so that a lookup sees one set and takes no lock.

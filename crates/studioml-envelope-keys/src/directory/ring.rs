@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{KeyFileError, read_public, read_public_keys};
 
-/// The placeholder that keeps a Kubernetes secret from being empty (FORMAT §6).
+/// The placeholder that keeps a Kubernetes secret from being empty (docs/spec.md §6).
 const PLACEHOLDER: &str = "info";
 /// The shortest prefix: `rmq_`, `sqs_`.
 const MIN_PREFIX: usize = 4;
@@ -99,6 +99,10 @@ pub struct KeyRing<K> {
     findings: Vec<Finding>,
     /// Why nothing is held, where the directory itself could not be read: everything is closed then.
     closed: Option<Problem>,
+    /// Whether there was no directory.
+    missing: bool,
+    /// Whether it holds a file, or one before it did.
+    held_files: bool,
 }
 
 /// One file, and its keys once more where a lookup finds them without a look at the file.
@@ -155,13 +159,19 @@ impl<K: QueueKey> KeyRing<K> {
     /// No keys: every queue is closed.
     #[must_use]
     pub fn empty() -> Self {
-        Self { table: PrefixTable::from_sorted([]), findings: Vec::new(), closed: None }
+        let table = PrefixTable::from_sorted([]);
+        Self { table, findings: Vec::new(), closed: None, missing: false, held_files: false }
     }
 
     /// No keys, because the directory could not be read: every queue is closed and says why.
     pub(super) fn closed(problem: Problem) -> Self {
-        let finding = Finding::new("", problem.clone());
-        Self { table: PrefixTable::from_sorted([]), findings: vec![finding], closed: Some(problem) }
+        let findings = vec![Finding::new("", problem.clone())];
+        Self { findings, closed: Some(problem), ..Self::empty() }
+    }
+
+    /// As [`closed`](Self::closed), after this ring.
+    pub(super) fn close(&self, problem: Problem) -> Self {
+        Self { held_files: self.held_files, ..Self::closed(problem) }
     }
 
     fn from_scan(scan: Scan, provider: &Provider, old: &Self) -> Self {
@@ -179,7 +189,8 @@ impl<K: QueueKey> KeyRing<K> {
             findings.extend(kept.findings(&name));
             files.push((name, Held { keys: kept.keys.as_ref().ok().cloned(), file: kept }));
         }
-        Self { table: PrefixTable::from_sorted(files), findings, closed: None }
+        let held_files = old.held_files || !files.is_empty();
+        Self { table: PrefixTable::from_sorted(files), findings, closed: None, missing: scan.missing, held_files }
     }
 
     fn keep_or_load(&self, file: ScannedFile, provider: &Provider) -> (Box<str>, Arc<PrefixFile<K>>) {
@@ -226,6 +237,14 @@ impl<K: QueueKey> KeyRing<K> {
         self.len() == 0
     }
 
+    /// Whether nothing can be said of the keys that a queue would have: the directory is not there, cannot be read, or is empty
+    /// after it held files. A mount may have failed or keys may have been revoked, so whoever lets something pass because a
+    /// queue has no key must not do so now.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.missing || self.closed.is_some() || (self.held_files && self.is_empty())
+    }
+
     /// What is wrong with files, or odd about them.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -254,7 +273,7 @@ impl<K: QueueKey> KeyRing<K> {
 
     /// Whether the reason for holding nothing, and what was skipped, is the same.
     pub(super) fn same_findings(&self, other: &Self) -> bool {
-        self.closed == other.closed && self.findings == other.findings
+        self.closed == other.closed && self.missing == other.missing && self.findings == other.findings
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct ScannedFile {
 /// All files of a directory, sorted by name, and what was skipped with a reason.
 #[derive(Default)]
 pub(super) struct Scan {
+    /// Whether there is no directory.
+    pub missing: bool,
     pub files: Vec<ScannedFile>,
     pub findings: Vec<Finding>,
 }
@@ -65,7 +67,9 @@ pub(super) fn scan(directory: &Path) -> Result<Scan, DirectoryError> {
         let read = match read_all(pinned.as_deref().unwrap_or(directory), pinned.is_some()) {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound && pinned.is_some() => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Scan::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Scan { missing: true, ..Scan::default() });
+            }
             Err(error) => return Err(error.into()),
         };
         if pin(directory)? == pinned {

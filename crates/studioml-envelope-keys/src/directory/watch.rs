@@ -17,7 +17,7 @@ use super::live::{Change, Reload};
 /// How often directories are looked at if nothing else is said.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The longest interval. A change is to be picked up in under 10 s (FORMAT §6), and a scan takes its time too.
+/// The longest interval. A change is to be picked up in under 10 s (docs/spec.md §6), and a scan takes its time too.
 pub const MAX_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Between two looks, however many hints come: whoever can write to a directory cannot keep a processor busy by it.

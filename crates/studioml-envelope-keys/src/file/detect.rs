@@ -1,4 +1,4 @@
-//! Which format the bytes of a file are in: found by content, never by the file's name (FORMAT §5).
+//! Which format the bytes of a file are in: found by content, never by the file's name (docs/spec.md §5).
 
 use der::{AnyRef, Decode as _, Reader as _, SliceReader, Tag, Tagged as _};
 use studioml_envelope_core::SecretBytes;

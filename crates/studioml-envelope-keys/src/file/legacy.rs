@@ -1,5 +1,5 @@
 //! Encrypted PEM as SSLeay began it and OpenSSL's `-traditional` and `ssh-keygen -m PEM` still write it: the headers
-//! `Proc-Type: 4,ENCRYPTED` and `DEK-Info: cipher,IV` of RFC 1421, the key from one pass of MD5 (FORMAT §5).
+//! `Proc-Type: 4,ENCRYPTED` and `DEK-Info: cipher,IV` of RFC 1421, the key from one pass of MD5 (docs/spec.md §5).
 //!
 //! There is no work factor and no MAC: whoever has the file may try hundreds of millions of passphrases a second. Written on
 //! request only, because older runners read nothing else.

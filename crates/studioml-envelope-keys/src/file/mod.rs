@@ -1,4 +1,4 @@
-//! Key files, read: every format of FORMAT §5, detected by content.
+//! Key files, read: every format of docs/spec.md §5, detected by content.
 
 mod armor;
 mod cbc;
@@ -110,12 +110,12 @@ pub struct PublicKeyFile {
     pub comment: Option<String>,
 }
 
-/// Reads a private key, in any format of FORMAT §5, and loads it with `provider` to check that its parts belong together.
+/// Reads a private key, in any format of docs/spec.md §5, and loads it with `provider` to check that its parts belong together.
 ///
 /// A passphrase that the file does not need is ignored. Public keys and certificates beside the private key are skipped.
 ///
 /// # Errors
-/// [`KeyFileError`]; which one for which state of the file is FORMAT §5, "Errors". None shows a byte of key or passphrase.
+/// [`KeyFileError`]; which one for which state of the file is docs/spec.md §5.4. None shows a byte of key or passphrase.
 pub fn read_private(
     bytes: &[u8],
     passphrase: Option<&Passphrase>,
@@ -154,7 +154,7 @@ pub fn read_public(bytes: &[u8]) -> Result<PublicKeyFile, KeyFileError> {
 /// Reads all public keys of a file, one after another: in a rotation, old and new. There is at least one.
 ///
 /// # Errors
-/// [`KeyFileError`] for the first that cannot be used: one bad key spoils the file (FORMAT §6).
+/// [`KeyFileError`] for the first that cannot be used: one bad key spoils the file (docs/spec.md §6).
 pub fn read_public_keys(bytes: &[u8]) -> Result<Vec<PublicKeyFile>, KeyFileError> {
     let found = detect::find(bytes)?;
     if found.iter().any(|found| found.container.is_private()) {
