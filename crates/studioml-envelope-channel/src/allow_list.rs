@@ -6,6 +6,7 @@
 use std::{
     collections::HashSet,
     io::{self, Read as _},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -112,8 +113,13 @@ impl AllowList {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = list;
     }
 
-    /// Reloads for ever, as often as told, and reports each change and each new problem.
+    /// Reloads for ever, as often as told, and reports each change and each new problem. Should `report` panic, the list is
+    /// watched on: else who is taken off it later would stay in.
     pub async fn watch(self: Arc<Self>, every: Duration, report: impl Fn(&Self, Result<(), &AllowListError>)) {
+        let list = Arc::clone(&self);
+        let report = move |outcome: Result<(), &AllowListError>| {
+            let _ = catch_unwind(AssertUnwindSafe(|| report(&list, outcome))); // the hook has told
+        };
         let mut last_problem = None;
         loop {
             tokio::time::sleep(every).await;
@@ -123,8 +129,8 @@ impl AllowList {
             };
             let problem = outcome.as_ref().err().map(ToString::to_string);
             match &outcome {
-                Ok(true) => report(&self, Ok(())),
-                Err(error) if problem != last_problem => report(&self, Err(error)),
+                Ok(true) => report(Ok(())),
+                Err(error) if problem != last_problem => report(Err(error)),
                 Ok(false) | Err(_) => {}
             }
             last_problem = problem;
@@ -265,6 +271,7 @@ mod tests {
         let (seen, into) = (Arc::clone(&reports), Arc::clone(&reports));
         let watcher = tokio::spawn(Arc::clone(&list).watch(Duration::from_millis(1), move |list, outcome| {
             into.lock().unwrap().push(outcome.map(|()| list.len()).map_err(ToString::to_string));
+            panic!("a log that cannot be written: the list is watched on");
         }));
         // whole, as an editor does it: a look between emptying and writing would report the empty file
         let replace = |content: &str| {

@@ -21,6 +21,11 @@ impl Budget {
     pub(crate) fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self { left: AtomicUsize::new(bytes) })
     }
+
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
 }
 
 /// What one connection holds of a budget; given back on drop.
@@ -69,14 +74,12 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::{Budget, FREE, Held};
 
     #[test]
     fn what_is_held_is_missing_and_comes_back() {
         let budget = Budget::new(1000);
-        let left = || budget.left.load(Ordering::Relaxed);
+        let left = || budget.left();
         let (mut one, mut other) = (Held::of(budget.clone()), Held::of(budget.clone()));
         assert!(one.hold(FREE));
         assert_eq!(left(), 1000);

@@ -302,8 +302,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         };
         self.incoming.make_room(missing);
         self.hold(self.records.reader.buffered())?;
-        let (stream, incoming, outgoing) = (&mut self.stream, &mut self.incoming, &mut self.outgoing);
-        let read = poll_fn(|cx| incoming.poll_read(Pin::new(&mut *stream), outgoing, cx));
+        let buffered = self.records.reader.buffered();
+        let (stream, incoming, outgoing, held) =
+            (&mut self.stream, &mut self.incoming, &mut self.outgoing, &mut self.held);
+        let read = poll_fn(|cx| {
+            let read = incoming.poll_read(Pin::new(&mut *stream), outgoing, cx);
+            if read.is_pending() {
+                // a buffer that was given back before the wait is others' to use; less than was held is always granted
+                held.hold(incoming.bytes.capacity().saturating_add(buffered));
+            }
+            read
+        });
         match deadline {
             Some(deadline) => timeout_at(deadline, read).await.map_err(|_| too_late)?,
             None => read.await,
@@ -402,9 +411,62 @@ impl Incoming {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, pin::Pin};
+    use std::{future::poll_fn, pin::Pin, sync::Arc};
 
-    use super::{BUSY_BUFFER, FIRST_READ, Incoming};
+    use studioml_envelope_core::AgreeStatic as _;
+    use studioml_envelope_rustcrypto::{AGREE_STATIC, DIGEST, PROVIDER, RANDOM};
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::{BUSY_BUFFER, Channel, Deadlines, FIRST_READ, Incoming};
+    use crate::{
+        Handshake, PeerKey, Pins, RecordOptions,
+        budget::Budget,
+        noise::{self, LocalKey},
+        seed,
+    };
+
+    /// Both ends of each mode.
+    fn handshakes() -> [(Handshake, Handshake); 2] {
+        let options = RecordOptions::default();
+        let key = AGREE_STATIC.generate(&RANDOM).unwrap();
+        let pins = Arc::new(Pins::new([*PeerKey::new(*key.public_key(), &DIGEST).fingerprint()]));
+        let key = LocalKey::load(&PROVIDER, &key).unwrap();
+        [
+            (
+                seed::Handshake::unauthenticated_client(&PROVIDER, options).into(),
+                seed::Handshake::unauthenticated_server(&PROVIDER, options).into(),
+            ),
+            (
+                noise::Handshake::initiator(&PROVIDER, key.clone(), pins.clone(), options).into(),
+                noise::Handshake::responder(&PROVIDER, key, pins, options).into(),
+            ),
+        ]
+    }
+
+    #[tokio::test]
+    async fn an_idle_channel_gives_the_memory_of_its_last_message_back() {
+        const MESSAGE: usize = 1 << 20;
+        for (client, server) in handshakes() {
+            let (left, right): (DuplexStream, DuplexStream) = duplex(1 << 16);
+            let (client, server) = tokio::join!(
+                Channel::establish(left, client, Deadlines::default()),
+                Channel::establish(right, server, Deadlines::default())
+            );
+            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+            let budget = Budget::new(4 * MESSAGE);
+            server.count_against(budget.clone());
+            let message = vec![7; MESSAGE];
+            let (sent, received) = tokio::join!(client.send(&message), server.receive());
+            sent.unwrap();
+            assert_eq!(received.unwrap().unwrap(), message);
+            assert!(budget.left() < 3 * MESSAGE + MESSAGE / 2, "whoever has the message has not given it back yet");
+            {
+                let mut waiting = std::pin::pin!(server.receive());
+                assert!(poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
+            }
+            assert_eq!(budget.left(), 4 * MESSAGE);
+        }
+    }
 
     async fn read(incoming: &mut Incoming, mut stream: &[u8]) -> usize {
         poll_fn(|cx| incoming.poll_read(Pin::new(&mut stream), &mut Vec::new(), cx)).await.unwrap()

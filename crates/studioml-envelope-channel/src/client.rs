@@ -44,6 +44,10 @@ pub enum SubmitError {
     /// The server closed the channel instead of answering.
     #[error("the server closed the channel without a receipt")]
     ClosedByServer,
+    /// An earlier [`submit`](Client::submit) was dropped or failed before its receipt was there. Whatever comes now may be that
+    /// one, so that nothing more can be submitted here.
+    #[error("an earlier message was sent and its receipt not waited for")]
+    Interrupted,
 }
 
 impl Connector {
@@ -106,7 +110,7 @@ impl Connector {
             Mode::SeedUnauthenticated => seed::Handshake::unauthenticated_client(&self.provider, self.records).into(),
         };
         let channel = Box::pin(Channel::establish(stream, handshake, self.deadlines)).await?;
-        Ok(Client { channel })
+        Ok(Client { channel, receipt_is_due: false })
     }
 }
 
@@ -124,6 +128,8 @@ impl core::fmt::Debug for Connector {
 #[derive(Debug)]
 pub struct Client<S> {
     channel: Channel<S>,
+    /// Whether a message was sent whose receipt has not been read: receipts bear no name, only their order tells whose they are.
+    receipt_is_due: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
@@ -135,12 +141,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Sends one message and waits for its receipt.
     ///
+    /// Not cancel safe: after a future that was dropped half way nothing more can be submitted.
+    ///
     /// # Errors
     /// [`SubmitError`]. A refusal is no error: it is a receipt.
     pub async fn submit(&mut self, message: &[u8]) -> Result<Receipt, SubmitError> {
+        if self.receipt_is_due {
+            return Err(SubmitError::Interrupted);
+        }
         self.channel.send(message).await?;
-        let answer = self.channel.receive().await?.ok_or(SubmitError::ClosedByServer)?;
-        Ok(Receipt::from_json(&answer)?)
+        self.receipt_is_due = true;
+        let answer = self.channel.receive().await?;
+        self.receipt_is_due = false;
+        Ok(Receipt::from_json(&answer.ok_or(SubmitError::ClosedByServer)?)?)
     }
 
     /// Ends the channel in order.

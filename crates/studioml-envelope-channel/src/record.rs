@@ -16,7 +16,9 @@ pub const DEFAULT_MAX_MESSAGE: usize = 16 * 1024 * 1024;
 pub struct RecordOptions {
     /// The largest application message that is sent or accepted, in bytes. In mode `seed` never more than 16 MiB.
     pub max_message: usize,
-    /// When a direction of mode `noise` changes its key. The wire default unless both ends are told otherwise.
+    /// When a direction of mode `noise` changes its key. **Both ends must have the same numbers**: nothing on the wire tells, and
+    /// with other ones the channel fails at the first key that is changed. FORMAT §8.2.4 fixes 65,536 messages, which is the
+    /// default here and what other implementations have; anything else is between two programs that were both told so.
     pub rekey: Rekey,
 }
 
@@ -28,7 +30,7 @@ impl Default for RecordOptions {
 
 /// When a direction of mode `noise` changes its key: after so many transport messages, or so many bytes, whichever is first.
 ///
-/// Nothing on the wire announces it; both ends count. Anything but the default needs the other end to be told the same.
+/// Nothing on the wire announces it; both ends count, and both must have the same numbers. Other implementations have the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rekey {
     /// Transport messages per key.

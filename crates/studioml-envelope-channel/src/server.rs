@@ -11,6 +11,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -150,7 +151,8 @@ impl Server {
     }
 
     /// Calls `observer` for every connection that is refused, fails, stands or ends. It must not block.
-    /// It hears of an event before [`Server::counters`] counts it.
+    /// It hears of an event before [`Server::counters`] counts it. Should it panic, the server goes on: it would else take no
+    /// more connections because a line of a log could not be written.
     #[must_use]
     pub fn with_observer(mut self, observer: impl Fn(&ServerEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Arc::new(observer);
@@ -268,7 +270,7 @@ impl Server {
     }
 
     fn observe(&self, event: &ServerEvent<'_>) {
-        (self.observer)(event);
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.observer)(event))); // the hook has told
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 
 use studioml_envelope_channel::{
     AllowList, Channel, ChannelError, Client, Connector, Deadlines, HandshakeError, Origin, PeerPolicy, Pins, Receipt,
-    RecordOptions, Server, ServerCounters, ServerEvent, ServerOptions, ServerReport, noise::LocalKey,
+    RecordOptions, Server, ServerCounters, ServerEvent, ServerOptions, ServerReport, SubmitError, noise::LocalKey,
 };
 use studioml_envelope_core::Provider;
 use support::{Anybody, local_key, pinned};
@@ -514,5 +514,56 @@ async fn a_handler_that_panics_takes_its_own_connection_with_it() {
         assert!(bystander.submit(b"{}").await.unwrap().is_accepted());
         let report = server.stop().await;
         assert_eq!((report.panicked, report.closed), (1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observer_that_panics_stops_neither_the_server_nor_a_connection() {
+    let provider = support::aws_lc_rs();
+    for (server, connector) in modes(&provider) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = server.with_options(ServerOptions { max_per_address: 1, ..options() });
+        let server = server.with_observer(|event| panic!("a log that cannot be written: {event}"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(server.serve(listener, accept_all, async {
+            let _ = stopped.await;
+        }));
+        let mut client = connector.connect(address).await.unwrap();
+        for _ in 0..2 {
+            ended_without_an_answer(TcpStream::connect(address).await.unwrap()).await;
+        }
+        assert!(client.submit(b"{}").await.unwrap().is_accepted());
+        stop.send(()).unwrap();
+        client.close().await.unwrap();
+        let report = timeout(LONG, serving).await.unwrap().unwrap();
+        assert_eq!((report.refused, report.closed, report.panicked), (2, 1, 0), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_nobody_waited_for_is_not_the_next_messages() {
+    let provider = support::aws_lc_rs();
+    for (server, connector) in modes(&provider) {
+        let (entered, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (has_entered, may_go_on) = (Arc::clone(&entered), Arc::clone(&go_on));
+        let handler = move |_: Origin, _: Vec<u8>| {
+            let (entered, go_on) = (Arc::clone(&entered), Arc::clone(&go_on));
+            async move {
+                entered.notify_one();
+                go_on.notified().await;
+                Receipt::Accepted
+            }
+        };
+        let server = Running::start(server, options(), handler).await;
+        let mut client = connector.connect(server.address).await.unwrap();
+        tokio::select! {
+            receipt = client.submit(b"first") => panic!("{receipt:?}"),
+            () = has_entered.notified() => {} // and the future is dropped
+        }
+        may_go_on.notify_one();
+        assert!(matches!(client.submit(b"second").await, Err(SubmitError::Interrupted)));
+        client.close().await.unwrap();
+        assert_eq!(server.stop().await.messages_accepted, 1);
     }
 }
