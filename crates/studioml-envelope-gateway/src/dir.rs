@@ -21,6 +21,7 @@ mod writer;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -118,7 +119,8 @@ impl Directory {
     /// The queues that there are.
     ///
     /// # Errors
-    /// Those of reading the root: a root that cannot be read says nothing about queues.
+    /// Those of reading the root, or that it is another than the one that was opened: a root that cannot be read, or one that
+    /// turns up empty because it was unmounted, says nothing about queues.
     pub fn list(&self) -> io::Result<Vec<QueueName>> {
         let mut queues = Vec::new();
         for entry in fs::read_dir(&self.0.root)? {
@@ -129,6 +131,8 @@ impl Directory {
                 queues.push(queue);
             }
         }
+        // after the look: one into a root that was empty meanwhile must not count
+        self.0.lock_settings.check_in_place()?;
         queues.sort();
         Ok(queues)
     }
@@ -162,9 +166,25 @@ fn rename_beside(from: &Path, folder: &Path, name: &OsStr) -> io::Result<PathBuf
 }
 
 fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
-    let mut name = name.to_owned();
+    let mut name = shortened(name, suffix.len());
     name.push(suffix);
     name
+}
+
+/// A name that leaves `room` bytes in the length that a file system allows: the one given, or its beginning with a hash of all
+/// of it. Whoever gives a message the longest name there is must not keep it from being moved.
+fn shortened(name: &OsStr, room: usize) -> OsString {
+    const LONGEST_NAME: usize = 255;
+    const HASH: usize = "-0123456789abcdef".len();
+    let longest = LONGEST_NAME.saturating_sub(room);
+    if name.len() <= longest {
+        return name.to_owned();
+    }
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let text = name.to_string_lossy();
+    let beginning = text.get(..text.floor_char_boundary(longest.saturating_sub(HASH))).unwrap_or_default();
+    format!("{beginning}-{:016x}", hasher.finish()).into()
 }
 
 /// Makes a rename in a folder survive a power failure.

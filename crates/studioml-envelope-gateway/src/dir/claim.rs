@@ -9,12 +9,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 
 use super::{Directory, blocking, rename_beside};
 use crate::decision::{Published, Reason, ReasonCode};
 use crate::queue::{Claim, QueueName, REJECT_REFUSED};
 
 pub(super) struct FileClaim(Arc<Held>);
+
+impl Drop for FileClaim {
+    fn drop(&mut self) {
+        // a batch that still works on it does so, and drops it, where it may block
+        if !self.is_live() || Arc::strong_count(&self.0) > 1 {
+            return;
+        }
+        // so does this: a route ends on a thread of the runtime, and a disk that hangs would stop all that is to run there
+        if let Ok(runtime) = Handle::try_current() {
+            let held = Arc::clone(&self.0);
+            runtime.spawn_blocking(move || held.put_back_and_tell());
+        }
+    }
+}
 
 pub(super) struct Held {
     directory: Directory,

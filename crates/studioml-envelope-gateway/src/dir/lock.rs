@@ -10,8 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::OFlags;
+
+use super::named;
+
 /// The name of the marker.
 pub(super) const NAME: &str = "lock.lock";
+
+/// A lock whose owner looks dead is left alone for so long: of a process in another container that has our host's name we see
+/// nothing, and whoever writes a message is done well before.
+const DEAD_FOR_CERTAIN: Duration = Duration::from_secs(5);
 
 /// Who we are, and how patient.
 #[derive(Debug)]
@@ -54,6 +62,7 @@ impl Settings {
                 Err(error) => {
                     self.forget(&path);
                     if error.kind() != io::ErrorKind::AlreadyExists {
+                        self.check_in_place()?; // or it would look as if the folder were gone
                         return Err(error);
                     }
                 }
@@ -65,6 +74,20 @@ impl Settings {
                 std::thread::sleep(Duration::from_millis(1)); // there is nothing to wait on but the marker itself
             }
         }
+    }
+
+    /// Whether the file with our name is still where it was made. It is not when somebody has cleared the folder of temporary
+    /// files, and when the root is another than it was: unmounted, or made anew.
+    pub(super) fn check_in_place(&self) -> io::Result<()> {
+        let ours = self.signed.metadata()?.ino();
+        if fs::symlink_metadata(&self.signed_path).is_ok_and(|data| data.ino() == ours) {
+            return Ok(());
+        }
+        let path = self.signed_path.display();
+        Err(io::Error::other(format!(
+            "{path} is gone: the directory was cleared, unmounted or replaced; it has to come back, or the gateway to be started \
+             again"
+        )))
     }
 
     fn mark(&self, path: &Path) -> io::Result<()> {
@@ -93,34 +116,31 @@ impl Settings {
         }
         if self.is_abandoned(path)? {
             tracing::warn!(lock = %path.display(), "removing the lock of a process that is gone");
-            remove_if_there(path)?;
+            remove_if_there(path).map_err(|error| named(path, &error))?;
         }
         Ok(true)
     }
 
     fn is_abandoned(&self, path: &Path) -> io::Result<bool> {
-        let mut text = String::new();
-        let age = match File::open(path) {
-            Ok(file) => {
-                let modified = file.metadata()?.modified()?;
-                file.take(1024).read_to_string(&mut text)?;
-                modified.elapsed().unwrap_or_default()
-            }
+        // its age before its text: others make it, and it may be anything
+        let age = match fs::symlink_metadata(path) {
+            Ok(data) => data.modified()?.elapsed().unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        if age >= self.stale_after {
-            return Ok(!self.held().iter().any(|held| held == path));
+        if self.held().iter().any(|held| held == path) {
+            return Ok(false);
         }
+        Ok(age >= self.stale_after || (age >= DEAD_FOR_CERTAIN && self.is_of_dead_owner(path)))
+    }
+
+    /// Whether it tells its owner, and that is a process of this host that is not there. A text that cannot be read tells nothing.
+    fn is_of_dead_owner(&self, path: &Path) -> bool {
+        let text = read_text(path).unwrap_or_default();
         let mut lines = text.lines();
         let (pid, hostname) = (lines.next().and_then(|pid| pid.trim().parse::<u32>().ok()), lines.next());
-        Ok(match pid {
-            Some(pid) if hostname == Some(&self.hostname) && pid == self.pid => {
-                !self.held().iter().any(|held| held == path)
-            }
-            Some(pid) if hostname == Some(&self.hostname) => !is_alive(pid),
-            _ => false,
-        })
+        // one with our own pid that we do not hold was left by a process that had it before us
+        pid.is_some_and(|pid| hostname == Some(&self.hostname) && (pid == self.pid || !is_alive(pid)))
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Vec<PathBuf>> {
@@ -156,6 +176,15 @@ pub(super) fn create_locked(path: &Path, mode: u32) -> io::Result<File> {
     }
 }
 
+/// The beginning of a marker. A link is not followed, and a pipe does not stop us.
+fn read_text(path: &Path) -> io::Result<String> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let mut text = String::new();
+    file.take(1024).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     let alive = pid.map(rustix::process::test_kill_process);
@@ -165,6 +194,8 @@ fn is_alive(pid: u32) -> bool {
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
+        // one with something in it stays, and is told of
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir(path),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -14,12 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use super::{named, rename_new, with_suffix};
+use super::{named, rename_new, shortened, with_suffix};
 use crate::config::RejectsConfig;
 use crate::decision::Reason;
 use crate::queue::QueueName;
 
 const REASON_SUFFIX: &str = ".reason.json";
+/// The longest that is ever put behind a name.
+const LONGEST_SUFFIX: usize = "-4294967295".len() + REASON_SUFFIX.len();
 /// Another gateway's entries are counted when the folder is read again, this often.
 const READ_AGAIN: Duration = Duration::from_secs(60);
 
@@ -83,32 +85,39 @@ impl Rejects {
             rejected_at: since_1970.as_secs_f64(),
         };
         let text = serde_json::to_vec_pretty(&file).map_err(io::Error::other)?;
+        let name = shortened(name, LONGEST_SUFFIX);
+        let mut kept_name = name.clone();
         let mut number: u32 = 0;
-        let kept_name = loop {
-            let free = if number == 0 { name.to_owned() } else { with_suffix(name, &format!("-{number}")) };
-            // the reason first: an entry never stands there without one
-            let reason_path = self.folder.join(with_suffix(&free, REASON_SUFFIX));
-            match OpenOptions::new().write(true).create_new(true).mode(0o640).open(&reason_path) {
-                Ok(mut reason_file) => {
-                    reason_file.write_all(&text)?;
-                    if rename_new(path, &self.folder.join(&free))? {
-                        break free;
-                    }
-                    fs::remove_file(&reason_path)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    self.remove_reason_without_entry(&free);
-                }
-                Err(error) => return Err(error),
-            }
+        while !self.move_in(path, &kept_name, &text)? {
             number = number.saturating_add(1);
-        };
+            kept_name = with_suffix(&name, &format!("-{number}"));
+        }
         let mut kept = self.kept();
         kept.bytes = kept.bytes.saturating_add(bytes);
         kept.entries.push_back(Entry { name: kept_name, bytes, since: now });
         drop(kept);
         self.trim();
         Ok(())
+    }
+
+    /// Moves a file in under this name, with its reason beside it. `Ok(false)` if one of the two names is taken.
+    fn move_in(&self, path: &Path, name: &OsStr, reason: &[u8]) -> io::Result<bool> {
+        // the reason first: an entry never stands there without one
+        let reason_path = self.folder.join(with_suffix(name, REASON_SUFFIX));
+        let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o640).open(&reason_path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.remove_reason_without_entry(name);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let moved = file.write_all(reason).and_then(|()| rename_new(path, &self.folder.join(name)));
+        if !matches!(moved, Ok(true)) {
+            // each try would leave another one, on a disk that is full already
+            let _ = fs::remove_file(&reason_path);
+        }
+        moved
     }
 
     /// Removes what is beyond the bounds.
@@ -138,7 +147,11 @@ impl Rejects {
 
     /// A process that was killed between writing a reason and moving the message leaves the reason alone behind.
     fn remove_reason_without_entry(&self, name: &OsStr) {
-        let reason = self.folder.join(with_suffix(name, REASON_SUFFIX));
+        let reason_name = with_suffix(name, REASON_SUFFIX);
+        if self.folder.join(with_suffix(&reason_name, REASON_SUFFIX)).exists() {
+            return; // it has a reason of its own: a message of such a name
+        }
+        let reason = self.folder.join(reason_name);
         let age = fs::symlink_metadata(&reason).and_then(|data| data.modified()).map(|time| time.elapsed());
         let old = matches!(age, Ok(Ok(age)) if age > Duration::from_secs(60));
         if old && !self.folder.join(name).exists() {

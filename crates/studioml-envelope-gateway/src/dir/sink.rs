@@ -58,10 +58,12 @@ impl Sink for Directory {
     }
 
     async fn prepare(&self, queue: &QueueName) -> Result<(), Published> {
-        let path = self.queue_path(queue);
+        let (directory, path) = (self.clone(), self.queue_path(queue));
         let made = blocking(move || match fs::create_dir(&path) {
+            // what is confirmed in it later survives a power failure only if the queue does
+            Ok(()) => sync_folder(&directory.0.root),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made,
+            Err(error) => Err(error),
         });
         made.await.flatten().map_err(|error| outcome(queue, &error))
     }

@@ -1,6 +1,6 @@
 //! A directory as a source: looks, claims, hands over.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -55,8 +55,8 @@ impl Directory {
             return Err(SourceError::NoQueue);
         }
         let turn = if queue.is_response() { Some(self.only_reader(&queue)?) } else { None };
-        let oldest = Arc::default();
-        Ok(Box::new(Files { directory: self.clone(), queue, oldest, wait: SHORTEST_WAIT, _turn: turn }))
+        let seen = Arc::default();
+        Ok(Box::new(Files { directory: self.clone(), queue, seen, wait: SHORTEST_WAIT, _turn: turn }))
     }
 
     /// The right to be the only reader of a queue. The kernel takes it back with the process, however that ends.
@@ -90,20 +90,33 @@ impl Directory {
 struct Files {
     directory: Directory,
     queue: QueueName,
-    /// Names from the last look, oldest first.
-    oldest: Arc<std::sync::Mutex<VecDeque<OsString>>>,
+    seen: Arc<std::sync::Mutex<Seen>>,
     wait: Duration,
     _turn: Option<File>,
 }
+
+/// What the last look into a queue saw.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Names of messages, oldest first.
+    pub(super) oldest: VecDeque<OsString>,
+    /// Files that may not be read, as they were: looked at again when somebody has changed them. Else each look would tell of
+    /// them, and enough of them would hide all that is younger.
+    unreadable: HashMap<OsString, Changed>,
+}
+
+/// When a file's owner, mode or contents were last changed, in seconds and nanoseconds; and its mode, since the kernel's clock for
+/// files stands still for milliseconds at a time.
+type Changed = (i64, i64, u32);
 
 #[async_trait]
 impl Deliveries for Files {
     async fn next(&mut self, room: usize) -> Result<Vec<Delivery>, SourceError> {
         loop {
-            let (directory, queue, oldest) = (self.directory.clone(), self.queue.clone(), Arc::clone(&self.oldest));
+            let (directory, queue, seen) = (self.directory.clone(), self.queue.clone(), Arc::clone(&self.seen));
             let claimed = blocking(move || {
-                let mut oldest = oldest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                directory.claim(&queue, &mut oldest, room)
+                let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                directory.claim(&queue, &mut seen, room)
             });
             let claimed = claimed.await.flatten().map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => SourceError::NoQueue,
@@ -121,27 +134,34 @@ impl Deliveries for Files {
 
 impl Directory {
     /// Claims up to `room` of the oldest messages of a queue.
-    pub(super) fn claim(
-        &self,
-        queue: &QueueName,
-        oldest: &mut VecDeque<OsString>,
-        room: usize,
-    ) -> io::Result<Vec<Delivery>> {
+    pub(super) fn claim(&self, queue: &QueueName, seen: &mut Seen, room: usize) -> io::Result<Vec<Delivery>> {
         let (folder, inflight) = (self.queue_path(queue), self.inflight_path(queue));
-        if oldest.is_empty() && !has_messages(&folder)? {
+        if seen.oldest.is_empty() && !has_messages(&folder)? {
             return Ok(Vec::new());
         }
         let Some(_lock) = self.0.lock_settings.acquire(&folder, LOCK_PATIENCE)? else { return Ok(Vec::new()) };
-        if oldest.is_empty() {
-            *oldest = look(&folder)?;
+        if seen.oldest.is_empty() {
+            seen.look(&folder)?;
         }
         let mut claimed = Vec::new();
+        let mut unreadable = Unreadable::default();
         while claimed.len() < room {
-            let Some(name) = oldest.pop_front() else { break };
-            if let Some(claim) = self.claim_file(queue, &folder, &inflight, &name)? {
-                claimed.push(Delivery { claim: Arc::new(claim), redelivered: false, file_name: Some(name) });
+            let Some(name) = seen.oldest.pop_front() else { break };
+            match self.claim_file(queue, &folder, &inflight, &name) {
+                Ok(Some(claim)) => {
+                    claimed.push(Delivery { claim: Arc::new(claim), redelivered: false, file_name: Some(name) });
+                }
+                Ok(None) => {}
+                Err(ClaimError::Unreadable(error)) => {
+                    if error.kind() == io::ErrorKind::PermissionDenied {
+                        seen.pass_over(&folder, &name);
+                    }
+                    unreadable.add(name, error);
+                }
+                Err(ClaimError::Disk(error)) => return Err(error),
             }
         }
+        unreadable.tell(queue);
         Ok(claimed)
     }
 
@@ -152,7 +172,7 @@ impl Directory {
         folder: &Path,
         inflight: &Path,
         name: &OsStr,
-    ) -> io::Result<Option<FileClaim>> {
+    ) -> Result<Option<FileClaim>, ClaimError> {
         let (from, to) = (folder.join(name), inflight.join(name));
         // a link put there by somebody who may write to the queue but not read our keys is not followed, and a pipe does
         // not stop us
@@ -160,10 +180,7 @@ impl Directory {
         let file = match OpenOptions::new().read(true).custom_flags(flags).open(&from) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                tracing::warn!(%queue, file = ?name, %error, "a message cannot be read");
-                return Ok(None);
-            }
+            Err(error) => return Err(ClaimError::Unreadable(error)),
         };
         let data = file.metadata()?;
         if !data.is_file() || file.try_lock().is_err() {
@@ -173,7 +190,7 @@ impl Directory {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         // somebody may have put another file in its place in between; what counts is what was renamed
         if fs::symlink_metadata(&to).is_ok_and(|renamed| renamed.ino() == data.ino()) {
@@ -200,20 +217,75 @@ fn has_messages(folder: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The names of the messages in a folder, oldest modification first; by name where two are of the same time.
-fn look(folder: &Path) -> io::Result<VecDeque<OsString>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        // gone since: somebody else took it
-        let Ok(data) = entry.metadata() else { continue };
-        if is_message(&entry) {
-            found.push((data.mtime(), data.mtime_nsec(), entry.file_name()));
+/// Why a file was not claimed.
+enum ClaimError {
+    /// It cannot be opened.
+    Unreadable(io::Error),
+    /// Whatever else the disk says.
+    Disk(io::Error),
+}
+
+impl From<io::Error> for ClaimError {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// The files that one look could not read: whoever can make them is not to write a log of any length.
+#[derive(Default)]
+struct Unreadable {
+    first: Option<(OsString, io::Error)>,
+    more: usize,
+}
+
+impl Unreadable {
+    fn add(&mut self, name: OsString, error: io::Error) {
+        match self.first {
+            Some(_) => self.more = self.more.saturating_add(1),
+            None => self.first = Some((name, error)),
         }
     }
-    found.sort();
-    found.truncate(MOST_NAMES);
-    Ok(found.into_iter().map(|(_, _, name)| name).collect())
+
+    fn tell(self, queue: &QueueName) {
+        if let Some((file, error)) = self.first {
+            tracing::warn!(%queue, ?file, %error, more = self.more, "a message cannot be read");
+        }
+    }
+}
+
+impl Seen {
+    /// Reads the names of the messages in a folder, oldest modification first; by name where two are of the same time.
+    pub(super) fn look(&mut self, folder: &Path) -> io::Result<()> {
+        let mut found = Vec::new();
+        let mut unreadable = HashMap::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // gone since: somebody else took it
+            let Ok(data) = entry.metadata() else { continue };
+            let name = entry.file_name();
+            if let Some(then) = self.unreadable.remove(&name).filter(|then| *then == changed(&data)) {
+                unreadable.insert(name, then);
+            } else if is_message(&entry) {
+                found.push((data.mtime(), data.mtime_nsec(), name));
+            }
+        }
+        found.sort();
+        found.truncate(MOST_NAMES);
+        self.oldest = found.into_iter().map(|(_, _, name)| name).collect();
+        self.unreadable = unreadable;
+        Ok(())
+    }
+
+    /// From now on, until it is changed.
+    pub(super) fn pass_over(&mut self, folder: &Path, name: &OsStr) {
+        if let Ok(data) = fs::symlink_metadata(folder.join(name)) {
+            self.unreadable.insert(name.to_owned(), changed(&data));
+        }
+    }
+}
+
+fn changed(data: &fs::Metadata) -> Changed {
+    (data.ctime(), data.ctime_nsec(), data.mode())
 }
 
 fn is_message(entry: &fs::DirEntry) -> bool {

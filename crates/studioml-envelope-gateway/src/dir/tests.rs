@@ -1,5 +1,3 @@
-use std::collections::VecDeque;
-
 use super::*;
 use crate::decision::{Published, Reason, ReasonCode};
 use crate::queue::{Delivery, Outgoing, Sink, Source};
@@ -35,7 +33,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 fn claim_all(directory: &Directory, queue: &QueueName) -> Vec<Delivery> {
     fs::create_dir_all(directory.inflight_path(queue)).unwrap();
-    directory.claim(queue, &mut VecDeque::new(), 100).unwrap()
+    directory.claim(queue, &mut source::Seen::default(), 100).unwrap()
 }
 
 fn outgoing(name: &str, body: &[u8]) -> Outgoing {
@@ -163,8 +161,7 @@ fn the_lock_of_a_living_process_is_respected_and_that_of_a_dead_one_removed() {
     assert!(claim_all(&directory, &queue).is_empty());
     assert!(marker.exists());
     // the same, of long ago
-    let long_ago = std::time::SystemTime::now() - Duration::from_secs(61);
-    File::open(&marker).unwrap().set_modified(long_ago).unwrap();
+    grow_old(&marker, 61);
     assert_eq!(claim_all(&directory, &queue).len(), 1);
 
     // a process that is gone, and one that had our own pid in an earlier life of the container
@@ -173,9 +170,43 @@ fn the_lock_of_a_living_process_is_respected_and_that_of_a_dead_one_removed() {
     child.wait().unwrap();
     for pid in [gone, std::process::id()] {
         fs::write(&marker, format!("{pid}\n{hostname}\n")).unwrap();
+        // it may be one of another container, of which nothing is seen here, and in the middle of a message
+        assert!(claim_all(&directory, &queue).is_empty(), "{pid}");
+        grow_old(&marker, 6);
         assert_eq!(claim_all(&directory, &queue).len(), 1, "{pid}");
         assert!(!marker.exists());
     }
+}
+
+fn grow_old(path: &Path, seconds: u64) {
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(seconds);
+    File::open(path).unwrap().set_modified(long_ago).unwrap();
+}
+
+#[test]
+fn a_lock_that_nobody_can_read_is_judged_by_its_age() {
+    let (root, queue) = with_messages(&["message"]);
+    let directory = open(root.path());
+    let marker = root.path().join("rmq_q/lock.lock");
+    let kinds: [fn(&Path); 2] =
+        [|marker| fs::write(marker, b"\xff\xfe\n").unwrap(), |marker| fs::create_dir(marker).unwrap()];
+    for make in kinds {
+        make(&marker);
+        assert!(claim_all(&directory, &queue).is_empty());
+        grow_old(&marker, 61);
+        assert_eq!(claim_all(&directory, &queue).len(), 1);
+        assert!(!marker.exists());
+    }
+    // a pipe has nobody at its other end
+    rustix::fs::mknodat(CWD, &marker, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert!(claim_all(&directory, &queue).is_empty());
+    fs::remove_file(&marker).unwrap();
+    // what is in a folder of that name is somebody's: it is told of
+    fs::create_dir(&marker).unwrap();
+    fs::write(marker.join("something"), "").unwrap();
+    grow_old(&marker, 61);
+    let told = directory.claim(&queue, &mut source::Seen::default(), 1).err().unwrap();
+    assert!(told.to_string().contains("lock.lock"), "{told}");
 }
 
 #[test]
@@ -212,7 +243,7 @@ fn published_messages_have_times_of_their_own() {
     let directory = open(root.path());
     let queue = queue("rmq_q");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let names: Vec<String> = (0..50).rev().map(|number| format!("m-{number:03}")).collect();
+    let names: Vec<String> = (0..200).rev().map(|number| format!("m-{number:03}")).collect();
     runtime.block_on(async {
         directory.prepare(&queue).await.unwrap();
         for name in &names {
@@ -220,6 +251,7 @@ fn published_messages_have_times_of_their_own() {
         }
         let found = directory.open(&queue, 1).await.unwrap().next(1).await.unwrap();
         assert_eq!(found[0].file_name.as_deref(), Some(OsStr::new("m-199")));
+        found[0].claim.release().await;
     });
     let claimed = claim_all(&directory, &queue);
     let found: Vec<_> = claimed.iter().map(|delivery| delivery.file_name.clone().unwrap()).collect();
@@ -281,6 +313,117 @@ fn queues_are_folders_whose_names_match() {
     assert_eq!(found, ["rmq_a", "rmq_a_response", "rmq_b"]);
     fs::remove_dir_all(root.path()).unwrap();
     assert!(directory.list().is_err(), "a root that is gone says nothing about its queues");
+    fs::create_dir_all(root.path().join(".gateway/tmp")).unwrap();
+    assert!(directory.list().is_err(), "nor does one that was made anew, or is what a file system was mounted on");
+}
+
+#[test]
+fn a_cleared_folder_of_temporary_files_is_no_deleted_queue() {
+    let (root, queue) = with_messages(&["message"]);
+    let directory = open(root.path());
+    for name in names(&root.path().join(".gateway/tmp")) {
+        fs::remove_file(root.path().join(".gateway/tmp").join(name)).unwrap();
+    }
+    fs::create_dir_all(directory.inflight_path(&queue)).unwrap();
+    let told = directory.claim(&queue, &mut source::Seen::default(), 1).err().unwrap();
+    assert_ne!(told.kind(), io::ErrorKind::NotFound, "{told}");
+    assert!(directory.list().is_err());
+}
+
+#[test]
+fn files_that_cannot_be_read_hide_no_others() {
+    let (root, _) = with_messages(&["old", "young"]);
+    let folder = root.path().join("rmq_q");
+    grow_old(&folder.join("old"), 60);
+    let mut seen = source::Seen::default();
+    seen.look(&folder).unwrap();
+    assert_eq!(seen.oldest, ["old", "young"]);
+    seen.pass_over(&folder, OsStr::new("old"));
+    for _ in 0..2 {
+        seen.look(&folder).unwrap();
+        assert_eq!(seen.oldest, ["young"]);
+    }
+    // whoever makes it readable changes it
+    fs::set_permissions(folder.join("old"), std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    seen.look(&folder).unwrap();
+    assert_eq!(seen.oldest, ["old", "young"]);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_dropped_waits_for_the_disk_elsewhere() {
+    let (root, queue) = with_messages(&["message"]);
+    let folder = root.path().join("rmq_q");
+    let directory = open(root.path());
+    let claimed = claim_all(&directory, &queue);
+    // nothing else may block on this runtime until it is told to go on
+    let (go_on, waiting) = std::sync::mpsc::channel::<()>();
+    let blocked = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    blocked.spawn_blocking(move || waiting.recv());
+    let within = blocked.enter();
+    drop(claimed);
+    drop(within);
+    assert!(names(&folder).is_empty());
+    go_on.send(()).unwrap();
+    tokio::task::spawn_blocking(move || drop(blocked)).await.unwrap(); // which waits for what has begun
+    assert_eq!(names(&folder), ["message"]);
+}
+
+#[test]
+fn the_longest_names_can_be_rejected_and_published() {
+    let long = "ü".repeat(127) + "x";
+    let (root, queue) = with_messages(&[]);
+    let directory = open(root.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for _ in 0..2 {
+        fs::write(root.path().join("rmq_q").join(&long), "junk").unwrap();
+        let claimed = claim_all(&directory, &queue);
+        let reason = Reason::new(ReasonCode::Malformed, &"no good");
+        assert_eq!(runtime.block_on(claimed[0].claim.reject(&reason)), Published::Confirmed);
+    }
+    let rejected = root.path().join(".gateway/rejected");
+    let found = names(&rejected);
+    assert_eq!(found.len(), 4);
+    for name in found.iter().filter(|name| !name.ends_with(".reason.json")) {
+        assert!(name.starts_with(&"ü".repeat(100)) && found.contains(&format!("{name}.reason.json")), "{name}");
+    }
+    drop(directory);
+    // the next start knows them for what they are
+    let bounds = RejectsConfig { max_count: 1, ..RejectsConfig::default() };
+    let directory = Directory::open(&config(root.path()), &bounds).unwrap();
+    assert_eq!(names(&rejected).len(), 2);
+
+    runtime.block_on(async {
+        for body in [&b"one"[..], b"two"] {
+            assert_eq!(directory.publish(&queue, &outgoing(&long, body)).await, Published::Confirmed);
+        }
+    });
+    assert_eq!(names(&root.path().join("rmq_q")).len(), 2);
+}
+
+#[test]
+fn a_rejected_message_that_is_named_like_a_reason_is_kept() {
+    let (root, queue) = with_messages(&[]);
+    let directory = open(root.path());
+    let rejected = root.path().join(".gateway/rejected");
+    for name in ["m.reason.json", "m"] {
+        let path = root.path().join("rmq_q").join(name);
+        fs::write(&path, name).unwrap();
+        grow_old(&path, 3600);
+        let reason = Reason::new(ReasonCode::Malformed, &"no good");
+        directory.0.rejects.take(&path, &queue, OsStr::new(name), 1, &reason).unwrap();
+    }
+    assert_eq!(fs::read(rejected.join("m.reason.json")).unwrap(), b"m.reason.json");
+    assert_eq!(names(&rejected), ["m-1", "m-1.reason.json", "m.reason.json", "m.reason.json.reason.json"]);
+}
+
+#[test]
+fn a_message_that_cannot_be_moved_leaves_no_reason_behind() {
+    let (root, queue) = with_messages(&[]);
+    let directory = open(root.path());
+    let reason = Reason::new(ReasonCode::Malformed, &"no good");
+    let gone = root.path().join("rmq_q/gone");
+    directory.0.rejects.take(&gone, &queue, OsStr::new("gone"), 1, &reason).unwrap_err();
+    assert!(names(&root.path().join(".gateway/rejected")).is_empty());
 }
 
 #[tokio::test]
