@@ -110,12 +110,13 @@ fn what_is_no_prefix_is_skipped_and_said() {
     symlink("nowhere", directory.path().join("rmq_dangling_")).unwrap();
     let keys = load(directory.path());
     let prefixes: Vec<&str> = keys.prefixes().map(|(prefix, _)| prefix).collect();
-    assert_eq!(prefixes, ["rmq_a_", "rmq_b", "rmq_pipe_"]);
+    assert_eq!(prefixes, ["rmq_a_", "rmq_b", "rmq_dangling_", "rmq_pipe_"]);
     let mut found = findings(&keys);
     found.sort();
     assert_eq!(
         found,
         [
+            "error rmq_dangling_: cannot be read: entity not found",
             "error rmq_pipe_: not a regular file",
             "warning rmq: ignored: a queue-name prefix has at least 4 characters",
             "warning rmq_b: the prefix does not end in '_': it covers every queue whose name begins so",
@@ -124,6 +125,7 @@ fn what_is_no_prefix_is_skipped_and_said() {
     );
     assert!(keys.has_errors());
     fs::remove_file(directory.path().join("rmq_pipe_")).unwrap();
+    fs::remove_file(directory.path().join("rmq_dangling_")).unwrap();
     assert!(!load(directory.path()).has_errors(), "warnings alone are no errors");
 }
 
@@ -159,6 +161,25 @@ fn a_broken_file_closes_its_prefix_and_no_shorter_one_takes_over() {
     assert_eq!((prefix, reason), ("rmq_a_", &Problem::KeyFile(KeyFileError::Unrecognised)));
     let [finding] = keys.findings() else { panic!("{:?}", keys.findings()) };
     assert_eq!((finding.file.as_str(), &finding.problem, finding.severity()), ("rmq_a_", reason, Severity::Error));
+}
+
+#[test]
+fn a_link_that_leads_nowhere_closes_its_prefix() {
+    let directory = directory(&[("rmq_", &line(1))]);
+    symlink("nowhere", directory.path().join("rmq_a_")).unwrap();
+    let keys = load(directory.path());
+    assert_eq!(numbers(&keys, "rmq_b_1"), Ok(vec![1]));
+    let Selection::Broken { prefix, reason } = keys.select("rmq_a_1") else { panic!("not closed") };
+    assert_eq!((prefix, reason), ("rmq_a_", &Problem::Unreadable(std::io::ErrorKind::NotFound)));
+}
+
+#[test]
+fn a_finding_is_one_line_whatever_the_file_is_called() {
+    let directory = directory(&[("rmq_a\n\u{1b}[2J_", b"garbage")]);
+    let keys = load(directory.path());
+    let shown: Vec<String> = keys.findings().iter().map(ToString::to_string).collect();
+    assert!(shown.iter().all(|line| !line.contains(char::is_control)), "{shown:?}");
+    assert!(shown.iter().any(|line| line.starts_with(r"rmq_a\n\u{1b}[2J_: ")), "{shown:?}");
 }
 
 #[test]

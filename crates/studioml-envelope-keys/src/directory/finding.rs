@@ -30,7 +30,7 @@ impl fmt::Display for Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The file's name, without its directory.
+    /// The file's name, without its directory; empty where it is the directory itself.
     pub file: String,
     /// What it is.
     pub problem: Problem,
@@ -48,9 +48,13 @@ impl Finding {
     }
 }
 
+/// One line for a person. Whoever names a file can put a line feed or a terminal's escape sequence into it: they are escaped.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file, self.problem)
+        if self.file.is_empty() {
+            return self.problem.fmt(f);
+        }
+        write!(f, "{}: {}", self.file.escape_debug(), self.problem)
     }
 }
 

@@ -110,7 +110,7 @@ fn read_all(directory: &Path, all: bool) -> io::Result<Scan> {
             Ok(Some(contents)) => scan.files.push(ScannedFile { name: name.to_owned(), contents: Ok(contents) }),
             Err(Problem::Unreadable(io::ErrorKind::NotFound)) if all => return Err(io::ErrorKind::NotFound.into()),
             // deleted since it was listed
-            Err(Problem::Unreadable(io::ErrorKind::NotFound)) => {}
+            Err(Problem::Unreadable(io::ErrorKind::NotFound)) if !is_link(&entry) => {}
             Err(problem) => scan.files.push(ScannedFile { name: name.to_owned(), contents: Err(problem) }),
         }
     }
@@ -118,6 +118,11 @@ fn read_all(directory: &Path, all: bool) -> io::Result<Scan> {
     scan.files.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     scan.findings.sort_unstable_by(|one, other| one.file.cmp(&other.file));
     Ok(scan)
+}
+
+/// Whether it is still a link: one that leads nowhere is there and cannot be read, which closes its prefix.
+fn is_link(entry: &DirEntry) -> bool {
+    fs::symlink_metadata(entry.path()).is_ok_and(|entry| entry.is_symlink())
 }
 
 /// The contents of a file, `None` of a directory. What is neither is not opened: a pipe would never end.
