@@ -7,15 +7,17 @@ use studioml_envelope::{
 };
 use studioml_envelope_keys::{
     Description, KeyFileError, Passphrase, PrivateKeyFile, Protection,
-    directory::{MountedIdentities, Selection, SigningKeys},
+    directory::{DirectoryError, MountedIdentities, Selection, SigningKeys},
     disk::{self, Access, DiskError},
-    inspect, read_private, read_public, read_public_keys,
+    inspect,
+    limits::MAX_KEY_FILE,
+    read_private, read_public, read_public_keys,
 };
 
 use crate::{
     args::{FingerprintRule, Global, Trust},
     failure::{Failure, Outcome},
-    io::{is_stream, name_of, read_input, warn},
+    io::{Limit, is_stream, name_of, read_input, read_secret, standard_input, warn},
     secret_input,
 };
 
@@ -43,11 +45,12 @@ pub struct Unlocked {
 
 /// Reads a private key file and asks for a passphrase where one is needed and none was given.
 pub fn unlocked(path: &Path, global: &Global, provider: &Provider) -> Outcome<Unlocked> {
-    let bytes = read_private_file(path, global)?;
+    let bytes = read_private_file(path, global, provider)?;
     unlock(&name_of(Some(path)), bytes.expose_secret(), global, provider)
 }
 
-fn unlock(name: &str, bytes: &[u8], global: &Global, provider: &Provider) -> Outcome<Unlocked> {
+/// The same for a file that has been read.
+pub fn unlock(name: &str, bytes: &[u8], global: &Global, provider: &Provider) -> Outcome<Unlocked> {
     let descriptions = inspect(bytes, provider).map_err(|error| key_failure(name, &error))?;
     let encrypted = descriptions.into_iter().map(|key| key.protection).find(Protection::is_encrypted);
     let Some(protection) = encrypted else {
@@ -61,7 +64,7 @@ fn unlock(name: &str, bytes: &[u8], global: &Global, provider: &Provider) -> Out
     let Some(given) = given else {
         return Err(key_failure(name, &KeyFileError::PassphraseMissing { protection }));
     };
-    // as it is, and then without one line end (FORMAT §5); which of the two fits matters to `keys convert`
+    // as it is, and then without one line end (docs/spec.md §5); which of the two fits matters to `keys convert`
     let exact = Passphrase::exact(given.expose_secret().to_vec());
     let first = read_private(bytes, Some(&exact), provider);
     match (first, given.strip_line_end()) {
@@ -74,21 +77,53 @@ fn unlock(name: &str, bytes: &[u8], global: &Global, provider: &Provider) -> Out
     }
 }
 
-fn read_private_file(path: &Path, global: &Global) -> Outcome<SecretBytes> {
-    if is_stream(Some(path)) {
-        return Ok(SecretBytes::new(read_input(Some(path))?));
+/// Reads a private key file, refused like in [`private_key`]; that a public key is none is said first.
+pub fn read_private_file(path: &Path, global: &Global, provider: &Provider) -> Outcome<SecretBytes> {
+    if is_stream(Some(path)) || global.allow_readable_key {
+        return read_key_file(path);
     }
-    let access = if global.allow_readable_key { Access::Anyone } else { Access::OwnerOnly };
-    disk::read_private(path, access).map_err(|error| {
-        let cause = format!("{}: {error}", path.display());
-        match error {
-            DiskError::ReadableByOthers { .. } => {
-                Failure::unusable(cause).hint(format!("chmod 600 {}, or --allow-readable-key", path.display()))
+    disk::read_private(path, Access::OwnerOnly).map_err(|error| {
+        let failure = Failure::disk(format!("{}: {error}", path.display()), &error);
+        if !matches!(error, DiskError::ReadableByOthers { .. }) {
+            return failure;
+        }
+        match read_key_file(path) {
+            Ok(bytes) if holds_public_keys_only(&bytes, provider) => {
+                key_failure(&name_of(Some(path)), &KeyFileError::PublicWherePrivate)
             }
-            DiskError::TooLarge { .. } => Failure::unusable(cause),
-            _ => Failure::io(cause),
+            _ => failure.hint(format!("chmod 600 {}, or --allow-readable-key", path.display())),
         }
     })
+}
+
+fn holds_public_keys_only(bytes: &SecretBytes, provider: &Provider) -> bool {
+    inspect(bytes.expose_secret(), provider).is_ok_and(|keys| keys.iter().all(|key| !key.is_private))
+}
+
+/// Reads a key file of either kind, whoever else can read it.
+fn read_key_file(path: &Path) -> Outcome<SecretBytes> {
+    if is_stream(Some(path)) {
+        let name = name_of(Some(path));
+        let stream = standard_input().map_err(|error| Failure::io(format!("{name}: {error}")))?;
+        let mut bytes = read_secret(&stream, &name, MAX_KEY_FILE)?;
+        return Ok(SecretBytes::new(std::mem::take(&mut *bytes)));
+    }
+    disk::read_private(path, Access::Anyone)
+        .map_err(|error| Failure::disk(format!("{}: {error}", path.display()), &error))
+}
+
+/// A key file of either kind and what it says of itself. A private one that others can read is not refused, as nothing is
+/// done with it, but said.
+fn described(path: &Path, global: &Global, provider: &Provider) -> Outcome<(SecretBytes, Vec<Description>)> {
+    let name = name_of(Some(path));
+    let bytes = read_key_file(path)?;
+    let descriptions = inspect(bytes.expose_secret(), provider).map_err(|error| key_failure(&name, &error))?;
+    let is_private = descriptions.iter().any(|key| key.is_private);
+    let is_readable = || !is_stream(Some(path)) && disk::is_readable_by_others(path).unwrap_or_default();
+    if is_private && !global.allow_readable_key && is_readable() {
+        warn(format!("{name}: others can read or change this private key; chmod 600 makes it its owner's alone"));
+    }
+    Ok((bytes, descriptions))
 }
 
 /// Exit 3, the file's name, and what to do where something can be done.
@@ -108,46 +143,56 @@ pub fn key_failure(name: &str, error: &KeyFileError) -> Failure {
 
 /// A public key file with one key in it.
 pub fn public_key(path: &Path) -> Outcome<PublicKey> {
-    let bytes = read_input(Some(path))?;
+    let bytes = read_input(Some(path), Limit::KEY_FILE)?;
     Ok(read_public(&bytes).map_err(|error| key_failure(&name_of(Some(path)), &error))?.key)
 }
 
 /// The public keys in a file of either kind, with the comments that can be read. The passphrase is asked for only where the
 /// file hides its public key.
 pub fn public_halves(path: &Path, global: &Global, provider: &Provider) -> Outcome<Vec<(PublicKey, String)>> {
-    let name = name_of(Some(path));
-    let bytes = SecretBytes::new(read_input(Some(path))?);
-    let descriptions = inspect(bytes.expose_secret(), provider).map_err(|error| key_failure(&name, &error))?;
+    let (bytes, descriptions) = described(path, global, provider)?;
     let readable = |key: Description| Some((key.public_key?, key.comment.unwrap_or_default()));
     if let Some(keys) = descriptions.into_iter().map(readable).collect() {
         return Ok(keys);
     }
-    let key = unlock(&name, bytes.expose_secret(), global, provider)?.key;
+    let key = unlock(&name_of(Some(path)), bytes.expose_secret(), global, provider)?.key;
     Ok(vec![(key.public_key().clone(), key.description().comment.clone().unwrap_or_default())])
 }
 
-/// What a file says of the keys in it: what its encryption hides only where the command line points to a passphrase.
+/// What a file says of the keys in it: what its encryption hides only with a passphrase. One that the environment points to
+/// may be another key's.
 pub fn descriptions(path: &Path, global: &Global, provider: &Provider) -> Outcome<Vec<Description>> {
-    let name = name_of(Some(path));
-    let bytes = SecretBytes::new(read_input(Some(path))?);
-    let descriptions = inspect(bytes.expose_secret(), provider).map_err(|error| key_failure(&name, &error))?;
-    let hides_something = descriptions.iter().any(|key| key.protection.is_encrypted());
-    if !hides_something || !global.passphrase.is_given() {
+    let (bytes, descriptions) = described(path, global, provider)?;
+    let passphrase = &global.passphrase;
+    let is_given = passphrase.is_on_command_line() || passphrase.file_of_environment().is_some();
+    if !is_given || !descriptions.iter().any(|key| key.protection.is_encrypted()) {
         return Ok(descriptions);
     }
-    let key = unlock(&name, bytes.expose_secret(), global, provider)?.key;
-    Ok(vec![key.description().clone()])
+    match unlock(&name_of(Some(path)), bytes.expose_secret(), global, provider) {
+        Ok(unlocked) => Ok(vec![unlocked.key.description().clone()]),
+        Err(failure) if passphrase.is_on_command_line() => Err(failure),
+        Err(failure) => {
+            warn(format!("STUDIOML_PASSPHRASE_FILE: {}", failure.cause()));
+            Ok(descriptions)
+        }
+    }
+}
+
+/// A short RSA key gets a warning.
+pub fn warn_if_weak(name: &str, key: &PublicKey) {
+    if let PublicKey::Rsa(key) = key
+        && key.is_weak()
+    {
+        warn(format!("{name}: RSA modulus of {} bits; 3072 or more is advised", key.bits()));
+    }
 }
 
 /// A recipient's public key file; a short key gets a warning.
 pub fn recipient(path: &Path) -> Outcome<RsaPublicKey> {
     let name = name_of(Some(path));
-    let key =
-        RsaPublicKey::try_from(public_key(path)?).map_err(|error| Failure::unusable(format!("{name}: {error}")))?;
-    if key.is_weak() {
-        warn(format!("{name}: RSA modulus of {} bits; 3072 or more is advised", key.bits()));
-    }
-    Ok(key)
+    let key = public_key(path)?;
+    warn_if_weak(&name, &key);
+    RsaPublicKey::try_from(key).map_err(|error| Failure::unusable(format!("{name}: {error}")))
 }
 
 /// A private signing key.
@@ -155,7 +200,7 @@ pub fn signer(path: &Path, global: &Global, provider: &Provider) -> Outcome<Sign
     let name = name_of(Some(path));
     let unusable = |error| Failure::unusable(format!("{name}: {error}"));
     let key = private_key(path, global, provider)?.into_signing_key().map_err(unusable)?;
-    Ok(Signer::from_key(provider, key.into()))
+    Ok(Signer::from_key(provider, key))
 }
 
 /// The private keys to open with: one file, or the mounted layout.
@@ -174,6 +219,7 @@ pub fn opener(key: Option<&Path>, secrets: Option<&Path>, global: &Global, provi
     let Some(path) = key else { return Err(Failure::usage("--key or --secrets is needed")) };
     let name = name_of(Some(path));
     let key = private_key(path, global, provider)?;
+    warn_if_weak(&name, key.public_key());
     let identity = key.into_identity().map_err(|error| Failure::unusable(format!("{name}: {error}")))?;
     Ok(Opener::from_identities(provider, vec![identity.into()]))
 }
@@ -186,7 +232,7 @@ pub fn verifier(trust: &Trust, provider: &Provider) -> Outcome<Verifier> {
     }
     if let Some(path) = &trust.signer {
         let name = name_of(Some(path));
-        let bytes = read_input(Some(path))?;
+        let bytes = read_input(Some(path), Limit::KEY_FILE)?;
         let files = read_public_keys(&bytes).map_err(|error| key_failure(&name, &error))?;
         let keys = files.into_iter().map(|file| SigningPublicKey::try_from(file.key)).collect::<Result<Vec<_>, _>>();
         let keys = keys.map_err(|error| Failure::unusable(format!("{name}: {error}")))?;
@@ -196,8 +242,7 @@ pub fn verifier(trust: &Trust, provider: &Provider) -> Outcome<Verifier> {
     let (Some(directory), Some(queue)) = (&trust.signing_keys, &trust.queue) else {
         return Err(Failure::usage("--signer, or --signing-keys with --queue, is needed"));
     };
-    let held = SigningKeys::load(directory, provider)
-        .map_err(|error| Failure::io(format!("{}: {error}", directory.display())))?;
+    let held = SigningKeys::load(directory, provider).map_err(|error| unreadable_directory(directory, &error))?;
     match held.select(queue) {
         Selection::Found { keys, .. } => Ok(Verifier::from_trusted(keys.to_vec()).with_policy(policy)),
         Selection::Broken { prefix, reason } => {
@@ -205,5 +250,14 @@ pub fn verifier(trust: &Trust, provider: &Provider) -> Outcome<Verifier> {
         }
         Selection::None => Err(Failure::refused(format!("no signing key is held for queue {queue:?}"))
             .hint(format!("keys check {} tells which prefixes there are", directory.display()))),
+    }
+}
+
+/// A key directory that cannot be read.
+pub fn unreadable_directory(directory: &Path, error: &DirectoryError) -> Failure {
+    let cause = format!("{}: {error}", directory.display());
+    match error {
+        DirectoryError::Io(error) => Failure::input(cause, error),
+        _ => Failure::io(cause),
     }
 }

@@ -62,7 +62,7 @@ impl Sealer {
     /// # Errors
     /// [`SealError`].
     pub fn seal_signed_envelope(&self, request: &[u8], signer: &Signer) -> Result<Vec<u8>, SealError> {
-        self.envelope(request, Some(signer.key.as_ref()))
+        self.envelope(request, Some(&**signer.key))
     }
 
     /// Seals a Request and returns an envelope without a signature, which every verifier refuses.
@@ -150,7 +150,9 @@ impl fmt::Debug for Opener {
 #[derive(Clone)]
 pub struct Signer {
     provider: Provider,
-    key: Arc<dyn SigningKey>,
+    /// It stays where its part made it: `Arc<dyn SigningKey>` would move it, and leave the private key behind unwiped.
+    #[allow(clippy::redundant_allocation, reason = "see above")]
+    key: Arc<Box<dyn SigningKey>>,
 }
 
 impl Signer {
@@ -159,13 +161,13 @@ impl Signer {
     /// # Errors
     /// [`KeyError`] if its parts do not belong together.
     pub fn new(provider: &Provider, key: &SigningPrivateKey) -> Result<Self, KeyError> {
-        Ok(Self::from_key(provider, provider.sign.load(key)?.into()))
+        Ok(Self::from_key(provider, provider.sign.load(key)?))
     }
 
     /// Takes over a private key that is loaded already, by the same provider.
     #[must_use]
-    pub fn from_key(provider: &Provider, key: Arc<dyn SigningKey>) -> Self {
-        Self { provider: *provider, key }
+    pub fn from_key(provider: &Provider, key: Box<dyn SigningKey>) -> Self {
+        Self { provider: *provider, key: Arc::new(key) }
     }
 
     /// The `signature` member for a payload string: base64.
