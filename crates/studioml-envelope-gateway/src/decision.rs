@@ -91,6 +91,8 @@ pub enum Published {
     Unknown,
     /// The destination refuses it for a reason that only configuration can change.
     Misconfigured(PauseReason),
+    /// It is larger than the destination takes, today and tomorrow: others may pass.
+    TooLarge,
 }
 
 /// Why a lane is paused.

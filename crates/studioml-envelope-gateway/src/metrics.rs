@@ -48,6 +48,19 @@ struct RouteLabels {
     prefix: Arc<str>,
 }
 
+impl RouteLabels {
+    fn with(&self, outcome: Outcome) -> MessageLabels {
+        let (result, reason) = match outcome {
+            Outcome::Published => ("published", ""),
+            Outcome::Duplicate => ("duplicate", ""),
+            Outcome::Rejected(code) => ("rejected", code.as_str()),
+            Outcome::HandedBack => ("handed-back", ""),
+        };
+        let Self { direction, prefix } = self.clone();
+        MessageLabels { direction, prefix, result, reason }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     direction: DirectionLabel,
@@ -107,7 +120,7 @@ pub(crate) struct Metrics {
 }
 
 /// How a publish can fail.
-const FAILURES: [&str; 5] = ["returned", "nacked", "unavailable", "unknown", "refused"];
+const FAILURES: [&str; 6] = ["returned", "nacked", "unavailable", "unknown", "refused", "too-large"];
 
 /// 100 µs to 26 s, each bucket twice the one before.
 fn latencies() -> Histogram {
@@ -148,7 +161,7 @@ impl Metrics {
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         add(registry, "messages", "Messages that came to an end, by result and reason", &self.messages);
         add(registry, "redeliveries", "Messages that the source had handed over before", &self.redeliveries);
-        let help = "Publishes that were not confirmed: returned, nacked, unavailable, unknown or refused";
+        let help = "Publishes that were not confirmed: returned, nacked, unavailable, unknown, refused or too-large";
         add(registry, "publish_failures", help, &self.publish_failures);
         let help = "Acknowledgements that the source did not hear: it hands the message over again";
         add(registry, "acknowledgements_lost", help, &self.acknowledgements_lost);
@@ -193,10 +206,15 @@ impl Metrics {
         self.private_key_operations.clone()
     }
 
-    /// The series of one route. `prefix` is the name of its key's file; empty where clear text passes without one.
+    /// The series of one route, begun at zero. `prefix` is the name of its key's file; empty where clear text passes without
+    /// one.
     pub(crate) fn of_route(self: &Arc<Self>, direction: Direction, prefix: &str) -> RouteMetrics {
         let labels = DirectionLabels { direction: DirectionLabel(direction) };
         let route = RouteLabels { direction: DirectionLabel(direction), prefix: prefix.into() };
+        let rejected = ReasonCode::ALL.map(Outcome::Rejected);
+        for outcome in [Outcome::Published, Outcome::Duplicate, Outcome::HandedBack].into_iter().chain(rejected) {
+            drop(self.messages.get_or_create(&route.with(outcome)));
+        }
         RouteMetrics {
             redeliveries: self.redeliveries.get_or_create(&route).clone(),
             in_flight: InFlight { of_prefix: self.in_flight.get_or_create(&route).clone(), mine: Arc::default() },
@@ -274,20 +292,14 @@ impl RouteMetrics {
             Published::Unavailable => "unavailable",
             Published::Unknown => "unknown",
             Published::Misconfigured(_) => "refused",
+            Published::TooLarge => "too-large",
         };
         let labels = FailureLabels { direction: self.labels.direction, kind };
         self.all.publish_failures.get_or_create(&labels).inc();
     }
 
     pub(crate) fn ended(&self, outcome: Outcome) {
-        let (result, reason) = match outcome {
-            Outcome::Published => ("published", ""),
-            Outcome::Duplicate => ("duplicate", ""),
-            Outcome::Rejected(code) => ("rejected", code.as_str()),
-            Outcome::HandedBack => ("handed-back", ""),
-        };
-        let RouteLabels { direction, prefix } = self.labels.clone();
-        self.all.messages.get_or_create(&MessageLabels { direction, prefix, result, reason }).inc();
+        self.all.messages.get_or_create(&self.labels.with(outcome)).inc();
     }
 
     pub(crate) fn acknowledgement_lost(&self) {
@@ -317,6 +329,23 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         if Arc::strong_count(&self.mine) == 1 {
             self.set(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_message_that_is_refused_is_a_rise_from_zero() {
+        let metrics = Metrics::new();
+        let _route = metrics.of_route(Direction::Requests, "rmq_");
+        let text = metrics.encode().unwrap();
+        for code in ReasonCode::ALL {
+            let series = |line: &&str| line.contains(&format!("reason=\"{}\"", code.as_str()));
+            let line = text.lines().find(series).unwrap();
+            assert!(line.starts_with("studioml_gateway_messages_total{") && line.ends_with(" 0"), "{line}");
         }
     }
 }

@@ -12,7 +12,10 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use super::{Action, Backoff, DeliveryId, Event, Memory, MessageDigest, PauseReason, Published, Reason, Time, Verdict};
+use super::{
+    Action, Backoff, DeliveryId, Event, Memory, MessageDigest, PauseReason, Published, Reason, ReasonCode, Time,
+    Verdict,
+};
 
 /// Which way a lane goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -168,7 +171,8 @@ impl Lane {
             _ => None,
         });
         let pause = match self.flow {
-            Flow::Paused { until, .. } => Some(until),
+            // one that is over waits for what is under way, and not for the time
+            Flow::Paused { until, over, .. } => (!over).then_some(until),
             Flow::Running => self.unwanted_since().map(|since| since.saturating_add(self.settings.hand_back_after)),
             Flow::Draining => None,
         };
@@ -195,6 +199,16 @@ impl Lane {
         self.follow_flow(memory, &mut actions);
         self.publish_what_is_ready(&mut actions);
         actions
+    }
+
+    /// The lane is given up with all that is under way: the memory hears of it, or no later delivery of those messages would
+    /// ever be worked on.
+    pub fn abandon(&mut self, memory: &mut Memory) {
+        for (id, entry) in std::mem::take(&mut self.entries) {
+            if let Some((digest, true)) = entry.digest {
+                memory.abandon(&digest, id);
+            }
+        }
     }
 
     fn delivered(&mut self, id: DeliveryId, redelivered: bool, actions: &mut Vec<Action>) {
@@ -290,6 +304,14 @@ impl Lane {
             Published::Misconfigured(reason) => {
                 self.hand_back(id, memory, actions);
                 self.pause(now, reason, actions);
+            }
+            Published::TooLarge => {
+                let reason = Reason::new(ReasonCode::TooLarge, &"larger than the destination takes");
+                if let Some((digest, true)) = entry.digest {
+                    memory.refuse(&digest, reason.code);
+                }
+                entry.state = State::Rejecting(reason.clone());
+                actions.push(Action::Reject(id, reason));
             }
         }
     }
@@ -482,9 +504,17 @@ impl Lane {
         for (id, entry) in &mut self.entries {
             let goes_before_all_others = match &entry.state {
                 State::Ready => {
-                    entry.state = State::Publishing;
-                    actions.push(Action::Publish(*id));
-                    true
+                    // an orphan of the same message may have been confirmed since this one was processed
+                    let is_there = entry.redelivered
+                        && matches!(entry.digest, Some((digest, false)) if self.unacknowledged.remove(&digest));
+                    let (state, action) = if is_there {
+                        (State::Acknowledging, Action::Acknowledge(*id))
+                    } else {
+                        (State::Publishing, Action::Publish(*id))
+                    };
+                    entry.state = state;
+                    actions.push(action);
+                    !is_there
                 }
                 State::Waiting { then: Step::Reject(_), .. } | State::Rejecting(_) | State::Acknowledging => false,
                 State::Processing | State::Publishing | State::Waiting { .. } => true,

@@ -3,7 +3,7 @@
 //! The attacker can read a queue and write to others: what was signed for one queue is offered on another, or again on the
 //! same one. Only messages whose signature verified get in here, so that forged ones cannot fill it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{DeliveryId, ReasonCode};
@@ -31,8 +31,8 @@ pub enum Offer {
 #[derive(Debug)]
 pub struct Memory {
     seen: HashMap<MessageDigest, Seen>,
-    /// What may be forgotten, oldest first. An entry whose stamp is not the digest's current one is out of date.
-    forgettable: VecDeque<(MessageDigest, u64)>,
+    /// What may be forgotten, by the stamp of when it was last settled: each message once, and none that is in flight.
+    forgettable: BTreeMap<u64, MessageDigest>,
     capacity: usize,
     stamp: u64,
     generation: u64,
@@ -42,13 +42,17 @@ pub struct Memory {
 struct Seen {
     queue: Arc<str>,
     state: State,
+    /// Its place among what may be forgotten, while it may be.
     stamp: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Somebody works on it: not to be forgotten.
-    InFlight(DeliveryId),
+    /// Somebody works on it, and began to under these keys: not to be forgotten.
+    InFlight {
+        by: DeliveryId,
+        generation: u64,
+    },
     /// Worked on without an end.
     Open,
     Confirmed,
@@ -62,7 +66,7 @@ impl Memory {
     /// A memory of the last `capacity` messages that came to an end. Those in flight come on top.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { seen: HashMap::new(), forgettable: VecDeque::new(), capacity, stamp: 0, generation: 0 }
+        Self { seen: HashMap::new(), forgettable: BTreeMap::new(), capacity, stamp: 0, generation: 0 }
     }
 
     /// Asks about a message whose signature has verified, and notes who works on it if the answer is [`Offer::New`].
@@ -73,16 +77,17 @@ impl Memory {
                 return Offer::OtherQueue;
             }
             match seen.state {
-                State::InFlight(by) if by != delivery => return Offer::InFlight,
+                State::InFlight { by, .. } if by != delivery => return Offer::InFlight,
                 State::Confirmed => return Offer::Confirmed,
                 State::Refused { code, generation: at } if at == generation => return Offer::Refused(code),
-                State::InFlight(_) | State::Open | State::Refused { .. } => {}
+                State::InFlight { .. } | State::Open | State::Refused { .. } => {}
             }
-            seen.state = State::InFlight(delivery);
+            self.forgettable.remove(&seen.stamp);
+            seen.state = State::InFlight { by: delivery, generation };
             return Offer::New;
         }
-        let seen = Seen { queue: Arc::clone(queue), state: State::InFlight(delivery), stamp: 0 };
-        self.seen.insert(digest, seen);
+        let state = State::InFlight { by: delivery, generation };
+        self.seen.insert(digest, Seen { queue: Arc::clone(queue), state, stamp: 0 });
         Offer::New
     }
 
@@ -91,16 +96,20 @@ impl Memory {
         self.settle(digest, State::Confirmed);
     }
 
-    /// The message is refused for good, as far as the keys now held are concerned.
+    /// The message is refused for good, as far as the keys are concerned that were held when it was offered: those that came
+    /// while it was worked on may think otherwise.
     pub fn refuse(&mut self, digest: &MessageDigest, code: ReasonCode) {
-        let generation = self.generation;
+        let generation = match self.seen.get(digest).map(|seen| &seen.state) {
+            Some(State::InFlight { generation, .. }) => *generation,
+            _ => self.generation,
+        };
         self.settle(digest, State::Refused { code, generation });
     }
 
     /// A delivery is over without an end for the message. Where it was seen is kept.
     pub fn abandon(&mut self, digest: &MessageDigest, delivery: DeliveryId) {
         let held = self.seen.get(digest).map(|seen| &seen.state);
-        if matches!(held, Some(State::InFlight(by)) if *by == delivery) {
+        if matches!(held, Some(State::InFlight { by, .. }) if *by == delivery) {
             self.settle(digest, State::Open);
         }
     }
@@ -124,16 +133,14 @@ impl Memory {
 
     fn settle(&mut self, digest: &MessageDigest, state: State) {
         let Some(seen) = self.seen.get_mut(digest) else { return };
+        self.forgettable.remove(&seen.stamp);
         self.stamp = self.stamp.wrapping_add(1);
         seen.state = state;
         seen.stamp = self.stamp;
-        self.forgettable.push_back((*digest, self.stamp));
+        self.forgettable.insert(self.stamp, *digest);
         while self.forgettable.len() > self.capacity {
-            let Some((oldest, stamp)) = self.forgettable.pop_front() else { break };
-            let current = self.seen.get(&oldest);
-            if current.is_some_and(|seen| seen.stamp == stamp && !matches!(seen.state, State::InFlight(_))) {
-                self.seen.remove(&oldest);
-            }
+            let Some((_, oldest)) = self.forgettable.pop_first() else { break };
+            self.seen.remove(&oldest);
         }
     }
 }
@@ -185,6 +192,33 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_by_keys_that_changed_meanwhile_does_not_hold() {
+        let here: Arc<str> = "rmq_here".into();
+        let mut memory = Memory::new(10);
+        memory.offer(digest(1), &here, A);
+        memory.forget_refusals();
+        memory.refuse(&digest(1), ReasonCode::CannotOpen);
+        assert_eq!(memory.offer(digest(1), &here, B), Offer::New);
+    }
+
+    #[test]
+    fn a_message_that_is_handed_back_again_and_again_is_one_message() {
+        let here: Arc<str> = "rmq_here".into();
+        let mut memory = Memory::new(3);
+        for n in [1, 2] {
+            memory.offer(digest(n), &here, A);
+            memory.confirm(&digest(n));
+        }
+        for _ in 0..100 {
+            memory.offer(digest(9), &here, B);
+            memory.abandon(&digest(9), B);
+        }
+        assert_eq!(memory.offer(digest(1), &here, A), Offer::Confirmed);
+        assert_eq!(memory.offer(digest(2), &here, A), Offer::Confirmed);
+        assert_eq!(memory.len(), 3);
+    }
+
+    #[test]
     fn it_is_bounded_and_forgets_the_oldest_but_nothing_in_flight() {
         let here: Arc<str> = "rmq_here".into();
         let mut memory = Memory::new(3);
@@ -192,7 +226,7 @@ mod tests {
         for n in 1..=200 {
             memory.offer(digest(n), &here, B);
             memory.confirm(&digest(n));
-            memory.confirm(&digest(n)); // twice: an entry that is out of date
+            memory.confirm(&digest(n)); // twice: it is one message nevertheless
         }
         assert!(memory.len() <= 4, "{}", memory.len());
         assert_eq!(memory.offer(digest(0), &here, B), Offer::InFlight);

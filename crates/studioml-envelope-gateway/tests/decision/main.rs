@@ -3,6 +3,7 @@
 //! `STUDIOML_GATEWAY_SEEDS` is how many seeds are run (default 3,000); `STUDIOML_GATEWAY_SEED` runs one alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod ends;
 mod hand_back;
 mod world;
 

@@ -26,6 +26,11 @@ impl Message {
         digest[..4].copy_from_slice(&self.content.to_be_bytes());
         digest
     }
+
+    /// Larger than the destination takes: however often it is tried.
+    fn is_too_large(self) -> bool {
+        self.content % 16 == 5
+    }
 }
 
 /// One queue at the source: what waits, and what is out.
@@ -395,6 +400,9 @@ impl World {
     fn publish(&mut self, route: usize, message: Message) -> Published {
         if !self.sink_up {
             return Published::Unavailable;
+        }
+        if message.is_too_large() {
+            return Published::TooLarge;
         }
         let told = match self.random.u32(..20) {
             0 if self.faults => return Published::Unknown, // did not get there
