@@ -152,6 +152,35 @@ fn a_missing_or_empty_directory_has_no_keys() {
 }
 
 #[test]
+fn keys_that_went_are_lost_and_a_directory_that_never_had_any_is_empty() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("signing");
+    let held = KeyDirectory::<TrustedSigner>::open(&path, PROVIDER);
+    assert!(held.current().is_lost(), "there is no directory");
+    fs::create_dir(&path).unwrap();
+    assert!(held.reload().is_some(), "that there is one now is a change");
+    fs::write(path.join("info"), b"a placeholder").unwrap();
+    held.reload();
+    assert!(!held.current().is_lost());
+
+    fs::write(path.join("rmq_a_"), line(1)).unwrap();
+    held.reload().unwrap();
+    assert!(!held.current().is_lost());
+    fs::remove_file(path.join("rmq_a_")).unwrap();
+    held.reload().unwrap();
+    assert!(held.current().is_lost(), "it held keys");
+
+    // nor is that forgotten while it cannot be read
+    fs::remove_dir_all(&path).unwrap();
+    fs::write(&path, b"a file where the directory was").unwrap();
+    held.reload().unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    held.reload().unwrap();
+    assert!(held.current().is_lost());
+}
+
+#[test]
 fn a_broken_file_closes_its_prefix_and_no_shorter_one_takes_over() {
     let directory = directory(&[("rmq_", &line(1)), ("rmq_a_", b"garbage"), ("rmq_b_", &line(2))]);
     let keys = load(directory.path());
