@@ -11,7 +11,7 @@ mod rejects;
 mod sink;
 mod source;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ struct Shared {
     rejects: rejects::Queue,
     /// When inner queues were last made sure of.
     prepared: Mutex<HashMap<QueueName, Instant>>,
+    /// Queues that broke a connection of their own, and when they last did.
+    breaking: Mutex<BTreeMap<QueueName, Instant>>,
 }
 
 impl Broker {
@@ -80,6 +82,7 @@ impl Broker {
             discovery: Discovery::new(&address, management.as_ref(), queues, authorities.as_deref(), timeout)?,
             rejects: rejects::Queue::new(rejects),
             prepared: Mutex::default(),
+            breaking: Mutex::default(),
         })))
     }
 
@@ -96,7 +99,9 @@ impl Broker {
         });
         match answer.await {
             Ok(Ok(())) => Ok(true),
-            Ok(Err(error)) if code_of(&error) == Some(NOT_FOUND) => Ok(false),
+            Ok(Err(error)) if is_no_queue(&error) => Ok(false),
+            // it is there, and another connection's alone
+            Ok(Err(error)) if code_of(&error) == Some(RESOURCE_LOCKED) => Ok(true),
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => {
                 live.give_up();
@@ -126,6 +131,8 @@ async fn declare_passively(channel: &Channel, queue: &str) -> Result<(), Error> 
 /// AMQP 0-9-1 §1.2: reply codes that close a channel.
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
+const RESOURCE_LOCKED: u16 = 405;
+const PRECONDITION_FAILED: u16 = 406;
 
 /// The reply code of an error that the broker sent.
 fn code_of(error: &Error) -> Option<u16> {
@@ -133,6 +140,12 @@ fn code_of(error: &Error) -> Option<u16> {
         ErrorKind::ProtocolError(error) => Some(error.get_id()),
         _ => None,
     }
+}
+
+/// Whether a queue does not exist. The code alone also says that the node that a queue is on is down, which is no word on
+/// whether somebody deleted it.
+fn is_no_queue(error: &Error) -> bool {
+    code_of(error) == Some(NOT_FOUND) && error.to_string().contains("- no queue '")
 }
 
 /// The broker's text says which queue and which virtual host; never a password, and nothing of a message.
@@ -147,5 +160,23 @@ fn uri(address: &BrokerAddress) -> AMQPUri {
         authority: AMQPAuthority { userinfo, host: address.host.clone(), port: address.port },
         vhost: address.vhost.clone(),
         query: AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPSoftError};
+
+    use super::*;
+
+    #[test]
+    fn a_queue_whose_node_is_down_has_not_been_deleted() {
+        let not_found = |text: &str| {
+            let kind = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+            Error::from(ErrorKind::ProtocolError(AMQPError::new(kind, text.into())))
+        };
+        assert!(is_no_queue(&not_found("NOT_FOUND - no queue 'rmq_one' in vhost '/'")));
+        let down = "NOT_FOUND - home node 'rabbit@two' of durable queue 'rmq_one' in vhost '/' is down or inaccessible";
+        assert!(!is_no_queue(&not_found(down)));
     }
 }

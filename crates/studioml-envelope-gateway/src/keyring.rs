@@ -39,6 +39,13 @@ pub(crate) enum Coverage {
     Nothing,
 }
 
+impl Coverage {
+    /// Whether there is a key that works.
+    pub(crate) const fn is_key(&self) -> bool {
+        matches!(self, Self::Key(_))
+    }
+}
+
 impl KeyRing {
     /// Reads the mounts for the first time. Never fails: what does not work is told by [`Keys::findings`].
     pub(crate) fn open(keys: &KeysConfig, provider: &Provider) -> Self {

@@ -104,6 +104,11 @@ pub trait Source: Send + Sync {
 
     /// Whether it can be reached, as it changes.
     fn connected(&self) -> watch::Receiver<bool>;
+
+    /// What keeps single queues from being read, one line each, that somebody has to do something about.
+    fn obstacles(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The messages of one queue, as they come.

@@ -40,6 +40,8 @@ pub(crate) struct Supervisor {
 /// What is carried at the moment.
 struct Carried {
     routes: BTreeMap<(Direction, QueueName), Carrying>,
+    /// Queues that had a route, and have not been deleted since.
+    were_carried: BTreeSet<QueueName>,
     /// The outer queues, request and report queues alike, over the last looks.
     outer: Looks,
     /// Changes whenever the connection that `outer` was seen over does.
@@ -57,6 +59,8 @@ struct Carrying {
 #[derive(Default)]
 struct Look {
     wanted: BTreeMap<(Direction, QueueName), String>,
+    /// Report queues of which nobody could say whether they exist.
+    unknown: BTreeSet<QueueName>,
     obstacles: Vec<String>,
 }
 
@@ -69,7 +73,12 @@ impl Supervisor {
         drain: Duration,
     ) {
         let outer_connection = self.requests.source.connected();
-        let mut carried = Carried { routes: BTreeMap::new(), outer: Looks::default(), outer_connection };
+        let mut carried = Carried {
+            routes: BTreeMap::new(),
+            were_carried: BTreeSet::new(),
+            outer: Looks::default(),
+            outer_connection,
+        };
         let mut rounds = tokio::time::interval(self.interval);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(shutdown);
@@ -124,48 +133,94 @@ impl Supervisor {
 
         // report queues first: a runner that finds a request queue looks for its report queue at once
         if let Some(reports) = &self.reports {
-            let candidates = outer_requests.iter().filter_map(QueueName::response).chain(outer_reports);
-            let inner = reports.source.queues().await?.into_iter().filter(QueueName::is_response);
-            let inner: BTreeSet<QueueName> = inner.collect();
-            for queue in candidates.chain(inner.iter().cloned()).collect::<BTreeSet<_>>() {
-                self.health.supervisor_works();
-                match keys.report_coverage(&queue) {
-                    Coverage::Key(prefix) => {
-                        if self.is_report_queue(reports, carried, &queue, inner.contains(&queue)).await? {
-                            found.insert(queue.clone());
-                            self.want(look, &self.requests.sink, Direction::Reports, queue, prefix).await;
-                        }
-                    }
-                    Coverage::Closed(prefix) => look.closed("keys.reports", &prefix),
-                    Coverage::Nothing => {}
-                }
-            }
+            let candidates = outer_requests.iter().filter_map(QueueName::response).chain(outer_reports).collect();
+            self.look_for_reports(reports, candidates, carried, keys, look, &mut found).await?;
         }
         for queue in outer_requests {
-            self.health.supervisor_works();
-            let prefix = match keys.signing_coverage(&queue) {
-                Coverage::Key(prefix) => prefix,
-                Coverage::Nothing if self.clear_text_messages => String::new(),
-                Coverage::Nothing => continue,
-                Coverage::Closed(prefix) => {
-                    look.closed("keys.signing", &prefix);
-                    continue;
-                }
-            };
-            if !keys.identities.identities().is_empty() || prefix.is_empty() {
-                self.want(look, &self.requests.sink, Direction::Requests, queue, prefix).await;
-            }
+            self.look_at_requests(queue, keys, look).await;
         }
         if !is_steady(&mut carried.outer_connection) {
             // during this look: it may be of a broker that does not have its queues back yet
             carried.outer.connection_was_lost();
             return Ok(());
         }
-        for gone in carried.outer.look(&found) {
+        for gone in carried.outer.look(&found, &look.unknown) {
             self.health.supervisor_works();
-            self.mirror_deletion(&gone, carried).await?;
+            // a queue that is nobody's here was not carried in, and what has its name inside is somebody else's
+            let is_covered =
+                || [keys.signing_coverage(&gone), keys.report_coverage(&gone)].iter().any(Coverage::is_key);
+            if !carried.were_carried.contains(&gone) && !is_covered() {
+                continue;
+            }
+            if let Err(error) = self.mirror_deletion(&gone, carried).await {
+                carried.outer.look_again(&gone);
+                look.obstacles.push(format!("queue {gone} was deleted outside and cannot be inside: {error}"));
+            }
         }
         Ok(())
+    }
+
+    /// Finds out which report queues are to be carried: of the candidates, and of those that are inside.
+    async fn look_for_reports(
+        &self,
+        reports: &Surroundings,
+        mut candidates: BTreeSet<QueueName>,
+        carried: &Carried,
+        keys: &Keys,
+        look: &mut Look,
+        found: &mut BTreeSet<QueueName>,
+    ) -> Result<(), SourceError> {
+        let inner = reports.source.queues().await?.into_iter().filter(QueueName::is_response);
+        let inner: BTreeSet<QueueName> = inner.collect();
+        candidates.extend(inner.iter().cloned());
+        for queue in candidates {
+            self.health.supervisor_works();
+            let prefix = match keys.report_coverage(&queue) {
+                Coverage::Key(prefix) => prefix,
+                Coverage::Closed(prefix) => {
+                    look.closed("keys.reports", &prefix);
+                    continue;
+                }
+                Coverage::Nothing => continue,
+            };
+            match self.is_report_queue(reports, carried, &queue, inner.contains(&queue)).await {
+                Ok(true) => {
+                    found.insert(queue.clone());
+                    self.want(look, &self.requests.sink, Direction::Reports, queue, prefix).await;
+                }
+                Ok(false) => {}
+                // nobody can be asked about any
+                Err(error) if !*self.requests.source.connected().borrow() => return Err(error),
+                Err(error) => {
+                    look.obstacles.push(format!("queue {queue} cannot be looked at: {error}"));
+                    let key = (Direction::Reports, queue.clone());
+                    if carried.routes.contains_key(&key) {
+                        look.wanted.insert(key, prefix); // as it was
+                    }
+                    look.unknown.insert(queue);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out whether a request queue is to be carried.
+    async fn look_at_requests(&self, queue: QueueName, keys: &Keys, look: &mut Look) {
+        self.health.supervisor_works();
+        let prefix = match keys.signing_coverage(&queue) {
+            Coverage::Key(prefix) => prefix,
+            Coverage::Nothing if self.clear_text_messages && keys.signing.is_lost() => {
+                return look.tell(
+                    "keys.signing: the directory is missing, or empty since its keys went: no clear text passes",
+                );
+            }
+            Coverage::Nothing if self.clear_text_messages => String::new(),
+            Coverage::Nothing => return,
+            Coverage::Closed(prefix) => return look.closed("keys.signing", &prefix),
+        };
+        if !keys.identities.identities().is_empty() || prefix.is_empty() {
+            self.want(look, &self.requests.sink, Direction::Requests, queue, prefix).await;
+        }
     }
 
     /// Whether a report queue exists at the outer side, or is made there: in a directory, for a report queue that somebody
@@ -201,12 +256,9 @@ impl Supervisor {
     async fn mirror_deletion(&self, queue: &QueueName, carried: &mut Carried) -> Result<(), SourceError> {
         if let Some(outer) = self.reports.as_ref().map(|reports| &reports.sink) {
             // one that is not bound any more is not looked at, and still there
-            match outer.exists(queue).await {
-                Ok(false) => {}
-                there_or_unknown => {
-                    carried.outer.look_again(queue);
-                    return there_or_unknown.map(drop);
-                }
+            if outer.exists(queue).await? {
+                carried.outer.look_again(queue);
+                return Ok(());
             }
         }
         tracing::info!(%queue, "deleted at the outer side: removing it at the inner one");
@@ -216,7 +268,9 @@ impl Supervisor {
                 carrying.route.ended(Duration::from_millis(500)).await;
             }
         }
-        self.requests.sink.remove(queue).await.inspect_err(|_| carried.outer.look_again(queue))
+        self.requests.sink.remove(queue).await?;
+        carried.were_carried.remove(queue);
+        Ok(())
     }
 
     fn adjust(&self, carried: &mut Carried, look: &Look) {
@@ -254,6 +308,7 @@ impl Supervisor {
             tracing::info!(%queue, direction = direction.as_str(), prefix, "carrying");
             let metrics = self.metrics.of_route(*direction, prefix);
             let route = Route::start(Arc::clone(surroundings), queue.clone(), metrics);
+            carried.were_carried.insert(queue.clone());
             carried.routes.insert(key, Carrying { prefix: prefix.clone(), route, ending: None });
         }
     }
@@ -261,8 +316,10 @@ impl Supervisor {
     /// Tells probes and metrics how things are, and makes sure that the threads that compute still do.
     fn tell(&self, carried: &Carried, keys: &Keys, look: Look) {
         let mut obstacles = look.obstacles;
+        obstacles.extend(self.requests.source.obstacles());
         // each way has a connection of its own at either side: one that consumes, one that publishes
         let reports = self.reports.as_ref();
+        obstacles.extend(reports.into_iter().flat_map(|reports| reports.source.obstacles()));
         let sides = [
             (Side::outer, self.requests.source.connected(), reports.map(|reports| reports.sink.connected())),
             (Side::inner, self.requests.sink.connected(), reports.map(|reports| reports.source.connected())),
@@ -347,8 +404,12 @@ impl Look {
         } else {
             format!("{mount}: the file {prefix} cannot be used")
         };
-        if !self.obstacles.contains(&obstacle) {
-            self.obstacles.push(obstacle);
+        self.tell(&obstacle);
+    }
+
+    fn tell(&mut self, obstacle: &str) {
+        if !self.obstacles.iter().any(|told| told == obstacle) {
+            self.obstacles.push(obstacle.to_owned());
         }
     }
 }

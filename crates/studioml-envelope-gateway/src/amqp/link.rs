@@ -1,7 +1,7 @@
 //! A connection that is made again for ever.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use lapin::tcp::OwnedTLSConfig;
@@ -18,11 +18,23 @@ use crate::queue::SourceError;
 /// How often a connection is looked at besides what it says itself.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// A connection that is lost before this was not lost by chance if it happens again.
+pub(super) const SOON: Duration = Duration::from_secs(10);
+/// So many in a row, and something that comes over it breaks it: a message whose properties cannot be parsed, which the broker
+/// delivers again and again.
+const MOST_LOST_SOON: u32 = 3;
+/// For how long what it carries is kept apart then.
+const APART: Duration = Duration::from_secs(600);
+/// It was closed by either end, and not given up.
+const CLOSED: &str = "closed";
+
 /// A connection and its supervisor, which ends with it.
 pub(super) struct Link {
+    supervisor: Arc<Supervisor>,
     state: watch::Receiver<Option<Arc<Live>>>,
     usable: watch::Receiver<bool>,
-    supervisor: JoinHandle<()>,
+    apart_until: watch::Receiver<Option<Instant>>,
+    task: JoinHandle<()>,
 }
 
 /// A connection that lives, as far as is known.
@@ -59,9 +71,10 @@ impl Link {
     ) -> Self {
         let (publish_state, state) = watch::channel(None);
         let (publish_usable, usable) = watch::channel(false);
-        let supervisor = Supervisor { side, purpose, uri, tls, patience, metrics };
-        let supervisor = tokio::spawn(supervisor.run(publish_state, publish_usable));
-        Self { state, usable, supervisor }
+        let (publish_apart, apart_until) = watch::channel(None);
+        let supervisor = Arc::new(Supervisor { side, purpose, uri, tls, patience, metrics });
+        let task = tokio::spawn(Arc::clone(&supervisor).run(publish_state, publish_usable, publish_apart));
+        Self { supervisor, state, usable, apart_until, task }
     }
 
     /// The connection.
@@ -73,6 +86,21 @@ impl Link {
         live.ok_or_else(|| SourceError::Unavailable("not connected".to_owned()))
     }
 
+    /// Whether the connection was lost soon, again and again: who shares it suffers from what another one gets over it.
+    pub(super) fn is_to_be_shared(&self) -> bool {
+        self.apart_until.borrow().is_none_or(|until| until < Instant::now())
+    }
+
+    /// One more connection, for a single use. Nobody makes it again.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`].
+    pub(super) async fn another(&self) -> Result<Arc<Live>, SourceError> {
+        self.live()?; // a broker that is away is not asked by every queue
+        let connection = self.supervisor.connect().await.map_err(SourceError::Unavailable)?;
+        Ok(Arc::new(Live { connection, given_up: Notify::new() }))
+    }
+
     /// Whether it is connected and not blocked, as it changes.
     pub(super) fn usable(&self) -> watch::Receiver<bool> {
         self.usable.clone()
@@ -81,7 +109,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.supervisor.abort();
+        self.task.abort();
     }
 }
 
@@ -95,9 +123,14 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn run(self, state: watch::Sender<Option<Arc<Live>>>, usable: watch::Sender<bool>) {
+    async fn run(
+        self: Arc<Self>,
+        state: watch::Sender<Option<Arc<Live>>>,
+        usable: watch::Sender<bool>,
+        apart_until: watch::Sender<Option<Instant>>,
+    ) {
         let mut random = fastrand::Rng::new();
-        let mut failures: u32 = 0;
+        let (mut failures, mut lost_soon): (u32, u32) = (0, 0);
         let mut connected_before = false;
         loop {
             match self.connect().await {
@@ -106,7 +139,7 @@ impl Supervisor {
                     if std::mem::replace(&mut connected_before, true) {
                         self.metrics.reconnected(self.side);
                     }
-                    failures = 0;
+                    let since = Instant::now();
                     let live = Arc::new(Live { connection, given_up: Notify::new() });
                     state.send_replace(Some(Arc::clone(&live)));
                     usable.send_replace(true);
@@ -114,6 +147,16 @@ impl Supervisor {
                     usable.send_replace(false);
                     state.send_replace(None);
                     tracing::warn!(side = ?self.side, purpose = self.purpose, reason, "the connection is lost");
+                    if since.elapsed() >= SOON {
+                        (failures, lost_soon) = (0, 0);
+                    } else if reason == CLOSED {
+                        lost_soon = lost_soon.saturating_add(1);
+                    }
+                    if lost_soon >= MOST_LOST_SOON {
+                        lost_soon = 0;
+                        tracing::warn!(side = ?self.side, purpose = self.purpose, "lost again and again: not to be shared");
+                        apart_until.send_replace(Some(Instant::now() + APART));
+                    }
                     // the last to use it drops it, and with it the socket; a polite goodbye gets a moment
                     let goodbye = live.connection.close(200, "goodbye".into());
                     let _ = timeout(Duration::from_millis(200), goodbye).await; // it is lost: no matter
@@ -139,7 +182,7 @@ impl Supervisor {
     }
 
     /// Waits until the connection is lost, and says why.
-    async fn watch(&self, live: &Live, usable: &watch::Sender<bool>) -> String {
+    async fn watch(&self, live: &Live, usable: &watch::Sender<bool>) -> &'static str {
         let mut events = std::pin::pin!(live.connection.events_listener());
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -154,14 +197,14 @@ impl Supervisor {
                     }
                     // of the connection, or of one channel alone: the status tells
                     Some(_) => {}
-                    None => return "closed".to_owned(),
+                    None => return CLOSED,
                 },
                 _ = looks.tick() => {}
-                () = live.given_up.notified() => return "the broker does not answer".to_owned(),
+                () = live.given_up.notified() => return "the broker does not answer",
             }
             let status = live.connection.status();
             if !status.connected() {
-                return "closed".to_owned();
+                return CLOSED;
             }
             let is_usable = !status.blocked();
             usable.send_if_modified(|usable| std::mem::replace(usable, is_usable) != is_usable);

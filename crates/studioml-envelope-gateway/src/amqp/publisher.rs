@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::link::{Link, Live};
-use super::{ACCESS_REFUSED, NOT_FOUND, code_of};
+use super::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, code_of};
 use crate::decision::Published;
 use crate::queue::{REFUSED, SourceError};
 
@@ -75,6 +75,8 @@ impl Publisher {
                 return match code_of(&error) {
                     Some(ACCESS_REFUSED) => REFUSED,
                     Some(NOT_FOUND) => Published::Returned,
+                    // "message size ... is larger than ...": however often it is tried
+                    Some(PRECONDITION_FAILED) if error.to_string().contains("larger than") => Published::TooLarge,
                     _ => Published::Unknown,
                 };
             }

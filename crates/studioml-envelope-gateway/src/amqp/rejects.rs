@@ -16,6 +16,12 @@ use crate::config::RejectsConfig;
 use crate::decision::{Published, Reason};
 use crate::queue::{QueueName, REJECT_REFUSED};
 
+/// The most bytes of a message's own headers that go along. All properties have to fit into one frame, of 128 KiB unless the
+/// broker says otherwise, together with what the gateway adds: a broker closes the connection on one that is larger.
+const MOST_HEADER_BYTES: usize = 64 << 10;
+/// How deep they may be nested: to copy them takes stack.
+const DEEPEST_HEADER: usize = 32;
+
 pub(super) struct Queue {
     bounds: RejectsConfig,
     /// Whether it was made sure of. If it is deleted later, the broker returns what is published to it.
@@ -99,8 +105,44 @@ impl Queue {
     }
 }
 
+/// Whether a message's own headers are few and flat enough. By levels and not by recursion: whoever made them chose the depth.
+fn may_go_along(headers: &FieldTable) -> bool {
+    /// Of a value: its type, and eight bytes of a number, or the length of a text.
+    const FIXED: usize = 9;
+    let names =
+        |table: &FieldTable| table.inner().keys().map(|name| name.as_str().len().saturating_add(1)).sum::<usize>();
+    let mut bytes = names(headers);
+    let mut level: Vec<&AMQPValue> = headers.inner().values().collect();
+    for _ in 0..DEEPEST_HEADER {
+        if level.is_empty() {
+            return bytes <= MOST_HEADER_BYTES;
+        }
+        let mut next = Vec::new();
+        for value in level {
+            let variable = match value {
+                AMQPValue::ShortString(text) => text.as_str().len(),
+                AMQPValue::LongString(text) => text.len(),
+                AMQPValue::ByteArray(array) => array.len(),
+                AMQPValue::FieldArray(array) => {
+                    next.extend(array.as_slice());
+                    0
+                }
+                AMQPValue::FieldTable(table) => {
+                    next.extend(table.inner().values());
+                    names(table)
+                }
+                _ => 0,
+            };
+            bytes = bytes.saturating_add(variable).saturating_add(FIXED);
+        }
+        level = next;
+    }
+    false
+}
+
 fn with_reason(properties: &BasicProperties, queue: &QueueName, reason: &Reason) -> BasicProperties {
-    let mut headers = properties.headers().clone().unwrap_or_default();
+    let mut headers =
+        properties.headers().as_ref().filter(|headers| may_go_along(headers)).cloned().unwrap_or_default();
     for (name, value) in [
         ("x-studioml-reason", reason.code.as_str()),
         ("x-studioml-detail", &reason.detail),
@@ -124,4 +166,39 @@ fn with_reason(properties: &BasicProperties, queue: &QueueName, reason: &Reason)
         kept = kept.with_message_id(id.clone());
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::FieldArray;
+
+    use super::*;
+    use crate::decision::ReasonCode;
+
+    /// How many headers a message has in the reject queue that had this one.
+    fn headers_with(value: AMQPValue) -> usize {
+        let mut own = FieldTable::default();
+        own.insert("own".into(), value);
+        let reason = Reason::new(ReasonCode::Malformed, &"text");
+        let properties = BasicProperties::default().with_headers(own);
+        let rejected = with_reason(&properties, &QueueName::new("rmq_one").unwrap(), &reason);
+        rejected.headers().as_ref().unwrap().inner().len()
+    }
+
+    #[test]
+    fn headers_that_leave_no_room_for_the_reason_do_not_go_along() {
+        let text = |length: usize| AMQPValue::LongString(LongString::from("h".repeat(length)));
+        assert_eq!(headers_with(text(60_000)), 5);
+        assert_eq!(headers_with(text(66_000)), 4);
+        assert_eq!(headers_with(AMQPValue::FieldArray(FieldArray::from(vec![text(30_000), text(40_000)]))), 4);
+    }
+
+    #[test]
+    fn headers_that_are_nested_without_end_do_not_go_along() {
+        let nested = |depth: usize| {
+            (0..depth).fold(AMQPValue::Void, |inner, _| AMQPValue::FieldArray(FieldArray::from(vec![inner])))
+        };
+        assert_eq!(headers_with(nested(10)), 5);
+        assert_eq!(headers_with(nested(1000)), 4);
+    }
 }

@@ -1,8 +1,9 @@
 //! An AMQP queue as a source.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
@@ -12,9 +13,13 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{ACCESS_REFUSED, Broker, NOT_FOUND, code_of, unavailable};
+use super::link::{Live, SOON};
+use super::{ACCESS_REFUSED, Broker, code_of, is_no_queue, unavailable};
 use crate::decision::{Published, Reason};
 use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
+
+/// How long a queue is told of, and kept apart, that broke its connection: longer than the longest wait before the next try.
+const BREAKING_FOR: Duration = Duration::from_secs(90);
 
 #[async_trait]
 impl Source for Broker {
@@ -23,7 +28,8 @@ impl Source for Broker {
     }
 
     async fn open(&self, queue: &QueueName, window: usize) -> Result<Box<dyn Deliveries>, SourceError> {
-        let live = self.0.consuming.live()?;
+        let apart = !self.0.consuming.is_to_be_shared() || self.breaking().contains_key(queue);
+        let live = if apart { self.0.consuming.another().await? } else { self.0.consuming.live()? };
         let prefetch = u16::try_from(window).unwrap_or(u16::MAX);
         let opened = timeout(self.0.timeout, async {
             let channel = live.create_channel().await?;
@@ -38,10 +44,11 @@ impl Source for Broker {
             Ok(Ok((channel, consumer))) => Ok(Box::new(Messages {
                 broker: self.clone(),
                 queue: queue.clone(),
-                channel: Arc::new(channel),
+                apart_since: apart.then(Instant::now),
+                held_open: Arc::new(HeldOpen { _channel: channel, _connection: live }),
                 consumer,
             })),
-            Ok(Err(error)) if code_of(&error) == Some(NOT_FOUND) => Err(SourceError::NoQueue),
+            Ok(Err(error)) if is_no_queue(&error) => Err(SourceError::NoQueue),
             Ok(Err(error)) if is_taken(&error) => Err(SourceError::Taken),
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => {
@@ -54,6 +61,21 @@ impl Source for Broker {
     fn connected(&self) -> watch::Receiver<bool> {
         self.0.consuming.usable()
     }
+
+    fn obstacles(&self) -> Vec<String> {
+        let told =
+            |queue| format!("queue {queue} breaks its connection, as a message does whose properties cannot be read");
+        self.breaking().keys().map(told).collect()
+    }
+}
+
+impl Broker {
+    /// The queues that have lately broken a connection of their own.
+    fn breaking(&self) -> MutexGuard<'_, BTreeMap<QueueName, Instant>> {
+        let mut breaking = self.0.breaking.lock().unwrap_or_else(PoisonError::into_inner);
+        breaking.retain(|_, at| at.elapsed() < BREAKING_FOR);
+        breaking
+    }
 }
 
 /// Whether a queue has another consumer, and either does not share it. The code alone also says that rights are missing.
@@ -65,8 +87,16 @@ fn is_taken(error: &lapin::Error) -> bool {
 struct Messages {
     broker: Broker,
     queue: QueueName,
-    channel: Arc<Channel>,
+    /// Since when it has a connection of its own, if it has.
+    apart_since: Option<Instant>,
+    held_open: Arc<HeldOpen>,
     consumer: Consumer,
+}
+
+/// A channel closes with its last owner, and with it everything that was delivered on it. So does a connection of its own.
+struct HeldOpen {
+    _channel: Channel,
+    _connection: Arc<Live>,
 }
 
 #[async_trait]
@@ -97,11 +127,16 @@ impl Messages {
                     body: message.data,
                     properties: message.properties,
                     acker: message.acker,
-                    _channel: Arc::clone(&self.channel),
+                    _held_open: Arc::clone(&self.held_open),
                 })));
                 Ok(Delivery { claim, redelivered, file_name: None })
             }
-            Some(Err(error)) => Err(unavailable(&error)),
+            Some(Err(error)) => {
+                if self.apart_since.is_some_and(|since| since.elapsed() < SOON) {
+                    self.broker.breaking().insert(self.queue.clone(), Instant::now());
+                }
+                Err(unavailable(&error))
+            }
             // the broker cancels a consumer whose queue was deleted
             None => Err(SourceError::NoQueue),
         }
@@ -116,8 +151,7 @@ struct Held {
     body: Vec<u8>,
     properties: BasicProperties,
     acker: Acker,
-    /// A channel closes with its last owner, and with it everything that was delivered on it.
-    _channel: Arc<Channel>,
+    _held_open: Arc<HeldOpen>,
 }
 
 #[async_trait]

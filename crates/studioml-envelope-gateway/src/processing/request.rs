@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use studioml_envelope_core::{
-    ClearTextError, Message, MessageError, OpenError, Opened, TrustedSigner, UnauthenticatedRequest, VerifyError,
+    ClearTextError, Message, MessageError, OpenError, Opened, TrustedSigner, UnauthenticatedHeaders,
+    UnauthenticatedRequest, VerifyError,
 };
 use studioml_envelope_keys::directory::Selection;
 use zeroize::Zeroizing;
@@ -27,7 +28,8 @@ impl Processor {
         };
         let signers: &[Arc<TrustedSigner>] = match keys.signing.select(job.queue.as_str()) {
             Selection::Found { keys, .. } => keys,
-            Selection::None if self.rules.policy.clear_text_messages => &[],
+            // without the directory nobody knows whether a key covers the queue
+            Selection::None if self.rules.policy.clear_text_messages && !keys.signing.is_lost() => &[],
             Selection::None | Selection::Broken { .. } => {
                 return Verdict::Misconfigured(PauseReason::NoQueueKey).into();
             }
@@ -37,6 +39,7 @@ impl Processor {
             Err(MessageError::NotAnEnvelope) => return self.judge_clear_text(job, working_copy, !signers.is_empty()),
             Err(error) => return refuse(ReasonCode::Malformed, &error).into(),
         };
+        let headers = message.unauthenticated_headers().clone();
         let verified = match message.verify(signers, &self.rules.policy) {
             Ok(verified) => verified,
             Err(error) => return refuse(code_of(&error), &error).into(),
@@ -60,6 +63,7 @@ impl Processor {
         if let Err((code, detail)) = self.look_inside(&opened, job.taken_at) {
             return offered.refused(code, &detail).into();
         }
+        tell_of_disagreements(job, &opened, &headers);
         let outgoing = Outgoing {
             body: Arc::new(Zeroizing::new(opened.plaintext().to_vec())),
             message_id: hex::encode(digest),
@@ -107,6 +111,18 @@ impl Processor {
             return too_old(format!("the Request's time is {:.0} s ahead of the clock", -age));
         }
         Ok(())
+    }
+}
+
+/// A scheduler that looked at the headers may have been misled, by the broker or by whoever can write to it. Their values are
+/// not told, and of their names the first few.
+fn tell_of_disagreements(job: &Job, opened: &Opened<'_>, headers: &UnauthenticatedHeaders) {
+    const MOST_NAMES: usize = 8;
+    let Ok(request) = opened.request() else { return };
+    let names = request.disagreements(headers);
+    if !names.is_empty() {
+        let (count, names) = (names.len(), names.get(..MOST_NAMES).unwrap_or(&names).join(", "));
+        tracing::warn!(queue = %job.queue, headers = names, count, "clear-text headers say something else than the Request");
     }
 }
 

@@ -17,15 +17,16 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Takes note of a look that could see everything, and returns the queues that have gone with it.
-    pub(super) fn look(&mut self, found: &BTreeSet<QueueName>) -> Vec<QueueName> {
+    /// Takes note of a look that could see everything but the queues that are `unknown`, and returns those that have gone with
+    /// it.
+    pub(super) fn look(&mut self, found: &BTreeSet<QueueName>, unknown: &BTreeSet<QueueName>) -> Vec<QueueName> {
         for queue in found {
             self.missed.insert(queue.clone(), 0);
             self.seen.insert(queue.clone());
         }
         let mut gone = Vec::new();
         self.missed.retain(|queue, missed| {
-            if !found.contains(queue) {
+            if !found.contains(queue) && !unknown.contains(queue) {
                 *missed = missed.saturating_add(1);
                 if *missed >= LOOKS {
                     gone.push(queue.clone());
@@ -61,15 +62,31 @@ mod tests {
         names.iter().filter_map(|name| QueueName::new(name)).collect()
     }
 
+    /// A look that found these, and could see everything.
+    fn look(looks: &mut Looks, names: &[&str]) -> Vec<QueueName> {
+        looks.look(&found(names), &BTreeSet::new())
+    }
+
+    #[test]
+    fn a_queue_that_nobody_could_ask_about_has_not_gone() {
+        let mut looks = Looks::default();
+        look(&mut looks, &["a"]);
+        for _ in 0..3 {
+            assert!(looks.look(&found(&[]), &found(&["a"])).is_empty());
+        }
+        assert!(look(&mut looks, &[]).is_empty());
+        assert_eq!(look(&mut looks, &[]), [QueueName::new("a").unwrap()]);
+    }
+
     #[test]
     fn a_queue_has_gone_after_two_looks_and_is_told_once() {
         let mut looks = Looks::default();
-        assert!(looks.look(&found(&["a", "b"])).is_empty());
-        assert!(looks.look(&found(&["b"])).is_empty());
-        assert!(looks.look(&found(&["a", "b"])).is_empty(), "it is back");
-        assert!(looks.look(&found(&["b"])).is_empty());
-        assert_eq!(looks.look(&found(&["b"])), [QueueName::new("a").unwrap()]);
-        assert!(looks.look(&found(&["b"])).is_empty());
+        assert!(look(&mut looks, &["a", "b"]).is_empty());
+        assert!(look(&mut looks, &["b"]).is_empty());
+        assert!(look(&mut looks, &["a", "b"]).is_empty(), "it is back");
+        assert!(look(&mut looks, &["b"]).is_empty());
+        assert_eq!(look(&mut looks, &["b"]), [QueueName::new("a").unwrap()]);
+        assert!(look(&mut looks, &["b"]).is_empty());
         assert!(looks.has_seen(&QueueName::new("a").unwrap()));
     }
 
@@ -77,28 +94,28 @@ mod tests {
     fn what_could_not_be_mirrored_is_told_again() {
         let mut looks = Looks::default();
         let a = QueueName::new("a").unwrap();
-        looks.look(&found(&["a"]));
-        looks.look(&found(&[]));
-        assert_eq!(looks.look(&found(&[])), std::slice::from_ref(&a));
+        look(&mut looks, &["a"]);
+        look(&mut looks, &[]);
+        assert_eq!(look(&mut looks, &[]), std::slice::from_ref(&a));
         looks.look_again(&a);
-        assert_eq!(looks.look(&found(&[])), [a]);
+        assert_eq!(look(&mut looks, &[]), [a]);
     }
 
     #[test]
     fn a_broker_that_comes_back_without_its_queues_has_not_deleted_them() {
         let mut looks = Looks::default();
-        looks.look(&found(&["a", "b"]));
+        look(&mut looks, &["a", "b"]);
         looks.connection_was_lost();
         for _ in 0..3 {
-            assert!(looks.look(&found(&["b"])).is_empty());
+            assert!(look(&mut looks, &["b"]).is_empty());
         }
         // what is seen again can go again
-        looks.look(&found(&[]));
-        assert_eq!(looks.look(&found(&[])), [QueueName::new("b").unwrap()]);
+        look(&mut looks, &[]);
+        assert_eq!(look(&mut looks, &[]), [QueueName::new("b").unwrap()]);
     }
 
     #[test]
     fn a_queue_that_was_never_seen_never_goes() {
-        assert!(Looks::default().look(&found(&[])).is_empty());
+        assert!(look(&mut Looks::default(), &[]).is_empty());
     }
 }

@@ -64,6 +64,11 @@ impl World {
         &NODES[0]
     }
 
+    /// The inner broker, likewise.
+    pub fn inner_node(&self) -> &'static Node {
+        &NODES[1]
+    }
+
     /// Writes the configuration file.
     pub fn configure(&self, tables: &str) -> PathBuf {
         let side = |name: &str, vhost: &Vhost| {

@@ -8,6 +8,8 @@ mod support;
 
 mod brokers;
 mod faults;
+mod hostile;
+mod raw;
 mod way;
 
 #[test]

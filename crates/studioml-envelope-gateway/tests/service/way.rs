@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use studioml_envelope::Opener;
 
 use crate::support::keys::{number_of, report, report_key, request};
+use crate::support::process::Gateway;
 use crate::support::{long, provider, queue, wait};
 use crate::world::World;
 
@@ -120,7 +121,7 @@ fn clear_text_passes_only_where_it_is_allowed_and_no_key_covers_the_queue() {
     // the variable of the seed says the same
     world.configure("", "");
     world.outer("sqs_clear").put("by-variable", &sent);
-    let _gateway = crate::support::process::Gateway::start_with(&world.config(), &[("CLEAR_TEXT_MESSAGES", "true")]);
+    let _gateway = Gateway::start_with(&world.config(), &[("CLEAR_TEXT_MESSAGES", "true")]);
     assert_eq!(world.inner("sqs_clear").wait_for("by-variable"), sent);
 }
 
@@ -190,4 +191,67 @@ fn a_request_that_is_too_old_is_refused_when_an_age_is_configured() {
     for name in ["old", "ahead", "untold"] {
         assert_eq!(rejects[name]["reason"], "too-old", "{rejects:?}");
     }
+}
+
+#[test]
+fn deleting_an_outer_queue_that_nobody_carries_leaves_what_has_its_name_inside() {
+    let world = World::new();
+    let (outer, carried) = (world.outer("local_gone"), world.outer("rmq_gone"));
+    let inner = queue::Queue::create(&world.inner_root(), "local_gone");
+    inner.put("m", b"somebody else's");
+    carried.put("m", &world.experimenter.seal(&request(1, 500)));
+    let _gateway = world.start();
+    wait::until("the request", || (world.inner("rmq_gone").names().len() == 1).then_some(()));
+    for queue in [outer, carried] {
+        std::fs::remove_dir_all(queue.path()).unwrap();
+    }
+    wait::until("the inner queue to go", || (!world.inner("rmq_gone").path().exists()).then_some(()));
+    assert_eq!(inner.names(), ["m"]);
+}
+
+#[test]
+fn clear_text_does_not_pass_for_want_of_keys_that_were_there() {
+    let mut world = World::new();
+    world.configure("clear_text_messages = true", "");
+    let sent = request(5, 700);
+    let (clear, covered) = (world.outer("sqs_clear"), world.outer("rmq_covered"));
+    let gateway = world.start();
+    clear.put("before", &sent);
+    world.inner("sqs_clear").wait_for("before");
+
+    world.mounts.signing.remove("rmq_");
+    let is_told = |gateway: &Gateway| gateway.get("/readyz").1.contains("no clear text passes").then_some(());
+    wait::until("the obstacle", || is_told(&gateway));
+    clear.put("m", &sent);
+    covered.put("unsigned", &sent);
+    world.mounts.signing.put("rmq_", &world.experimenter.public_line());
+    assert_eq!(world.inner("sqs_clear").wait_for("m"), sent);
+    let rejects = || queue::rejects(&world.outer_root()).get("unsigned").cloned();
+    assert_eq!(wait::until("the reject", rejects)["reason"], "clear-text");
+    gateway.kill();
+
+    // a directory that is not there when it starts
+    std::fs::remove_dir_all(world.mounts.signing.path()).unwrap();
+    let gateway = world.start();
+    wait::until("the obstacle", || is_told(&gateway));
+    covered.put("unsigned-too", &sent);
+    std::fs::create_dir(world.mounts.signing.path()).unwrap();
+    std::fs::write(world.mounts.signing.path().join("rmq_"), world.experimenter.public_line()).unwrap();
+    let rejects = || queue::rejects(&world.outer_root()).get("unsigned-too").cloned();
+    assert_eq!(wait::until("the reject", rejects)["reason"], "clear-text");
+}
+
+#[test]
+fn headers_that_say_something_else_than_the_request_are_told_by_name() {
+    let world = World::new();
+    let sealed = world.experimenter.seal(&request(1, 500));
+    let mut envelope: serde_json::Value = serde_json::from_slice(&sealed).unwrap();
+    envelope["message"]["experiment_lifetime"] = "999h".into();
+    world.outer("rmq_one").put("m", &serde_json::to_vec(&envelope).unwrap());
+    let gateway = world.start();
+    world.inner("rmq_one").wait_for("m");
+    let told = |line: &&str| line.contains("clear-text headers say something else");
+    let log = wait::until("the line", || Some(gateway.log()).filter(|log| log.lines().any(|line| told(&line))));
+    let line = log.lines().find(told).unwrap();
+    assert!(line.contains("experiment_lifetime") && line.contains("rmq_one") && !line.contains("999h"), "{line}");
 }

@@ -121,9 +121,18 @@ impl Node {
     /// Raises or clears the memory alarm.
     pub fn memory_alarm(&self, alarm: bool) {
         let share = if alarm { "0.0001" } else { "0.4" };
+        self.control(&["set_vm_memory_high_watermark", share]);
+    }
+
+    /// Has the node compute an Erlang expression.
+    pub fn eval(&self, expression: &str) {
+        self.control(&["eval", expression]);
+    }
+
+    fn control(&self, arguments: &[&str]) {
         let mut command = Command::new(Path::new(PROGRAMS).join("rabbitmqctl"));
         environment(&mut command, &self.directory, self.port);
-        let done = command.args(["set_vm_memory_high_watermark", share]).output().unwrap();
+        let done = command.args(arguments).output().unwrap();
         assert!(done.status.success(), "{done:?}");
     }
 
@@ -300,6 +309,12 @@ impl Client {
     /// Declares a queue and binds it to nothing, as the deployed catcher does with its response queue.
     pub fn declare_unbound(&self, queue: &str, durable: bool) {
         let options = QueueDeclareOptions { durable, ..Default::default() };
+        self.runtime.block_on(self.channel.queue_declare(queue.into(), options, FieldTable::default())).unwrap();
+    }
+
+    /// Declares a queue that only this connection may use.
+    pub fn declare_exclusive(&self, queue: &str) {
+        let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
         self.runtime.block_on(self.channel.queue_declare(queue.into(), options, FieldTable::default())).unwrap();
     }
 
