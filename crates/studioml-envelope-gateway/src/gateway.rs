@@ -54,6 +54,8 @@ pub struct Gateway {
     server: Server,
     address: SocketAddr,
     config: Config,
+    /// Where the outer side is the channel.
+    listener: Option<Listener>,
 }
 
 /// Both ends of both ways.
@@ -62,6 +64,7 @@ struct Ends {
     outer_sink: Option<Arc<dyn Sink>>,
     inner_source: Arc<dyn Source>,
     inner_sink: Arc<dyn Sink>,
+    listener: Option<Listener>,
     look_every: Duration,
 }
 
@@ -103,6 +106,7 @@ impl Gateway {
                 memory: Arc::clone(&memory),
                 in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
                 window: config.limits.prefetch,
+                longest_step: longest_step(&config),
                 started,
             })
         };
@@ -120,7 +124,7 @@ impl Gateway {
             interval: ends.look_every,
         };
         tracing::info!(address = %address, "serving /metrics, /livez and /readyz");
-        Ok(Self { supervisor, server, address, config })
+        Ok(Self { supervisor, server, address, config, listener: ends.listener })
     }
 
     /// Where `/metrics`, `/livez` and `/readyz` are served.
@@ -143,6 +147,9 @@ impl Gateway {
         let (metrics, health) = (Arc::clone(&self.supervisor.metrics), Arc::clone(&self.supervisor.health));
         let server = tokio::spawn(self.server.serve(metrics, health));
         self.supervisor.run(changes, shutdown, self.config.drain_time()).await;
+        if let Some(listener) = self.listener {
+            listener.end().await; // with the receipts of what has just come to its end
+        }
         server.abort();
         drop(watcher);
         tracing::info!("stopped");
@@ -161,6 +168,7 @@ fn rules(config: &Config) -> Rules {
 fn connect(config: &Config, provider: &Provider, metrics: &Arc<Metrics>) -> Result<Ends, GatewayError> {
     let io = |what| move |source| GatewayError::Io { what, source };
     let look_every = look_every(config);
+    let mut listener = None;
     let (outer_source, outer_sink): (Arc<dyn Source>, Option<Arc<dyn Sink>>) = match &config.outer {
         OuterConfig::Dir(outer) => {
             let directory = Arc::new(Directory::open(outer, &config.rejects).map_err(io("outer.root"))?);
@@ -170,7 +178,11 @@ fn connect(config: &Config, provider: &Provider, metrics: &Arc<Metrics>) -> Resu
             let broker = Broker::connect(Side::outer, outer, &config.rejects, metrics).map_err(io("outer"))?;
             (Arc::new(broker.clone()), Some(Arc::new(broker)))
         }
-        OuterConfig::Channel(outer) => (Arc::new(Listener::start(outer, provider).map_err(io("outer"))?), None),
+        OuterConfig::Channel(outer) => {
+            let listening = Listener::start(outer, provider).map_err(io("outer"))?;
+            listener = Some(listening.clone());
+            (Arc::new(listening), None)
+        }
     };
     let (inner_source, inner_sink): (Arc<dyn Source>, Arc<dyn Sink>) = match &config.inner {
         InnerConfig::Dir(inner) => {
@@ -182,12 +194,24 @@ fn connect(config: &Config, provider: &Provider, metrics: &Arc<Metrics>) -> Resu
             (Arc::new(broker.clone()), Arc::new(broker))
         }
     };
-    Ok(Ends { outer_source, outer_sink, inner_source, inner_sink, look_every })
+    Ok(Ends { outer_source, outer_sink, inner_source, inner_sink, listener, look_every })
 }
 
 /// How long the supervisor may be silent before the gateway is taken for hung. It asks each side for its queues and for
 /// single ones, says after each that it goes on, and waits for two answers of each side at most in between.
 fn heartbeat(config: &Config) -> Duration {
+    let (outer, inner) = patience(config);
+    Duration::from_secs(60).saturating_add(outer.saturating_add(inner).saturating_mul(2))
+}
+
+/// How long a step may take: longer than a side waits for its broker, which it does up to three times for one step.
+fn longest_step(config: &Config) -> Duration {
+    let (outer, inner) = patience(config);
+    Duration::from_secs(60).max(outer.max(inner).saturating_mul(3))
+}
+
+/// How long the outer and the inner side wait for one answer.
+fn patience(config: &Config) -> (Duration, Duration) {
     let broker = |broker: &AmqpConfig| Duration::try_from_secs_f64(broker.timeout_seconds).unwrap_or_default();
     let outer = match &config.outer {
         OuterConfig::Amqp(outer) => broker(outer),
@@ -198,7 +222,7 @@ fn heartbeat(config: &Config) -> Duration {
         InnerConfig::Amqp(inner) => broker(inner),
         InnerConfig::Dir(_) => dir::PATIENCE,
     };
-    Duration::from_secs(60).saturating_add(outer.saturating_add(inner).saturating_mul(2))
+    (outer, inner)
 }
 
 /// One look is at both sides: a broker is not to be asked as often as a directory, and a directory not as seldom.

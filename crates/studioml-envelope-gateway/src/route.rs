@@ -21,10 +21,6 @@ use crate::processing::{Job, Judged, Processor, lock};
 use crate::queue::{Delivery, Outgoing, QueueName, Sink, Source};
 use pump::Pump;
 
-/// However long a broker takes over a step, it is taken for lost after this. Brokers have shorter limits of their own; this
-/// one is for a disk that hangs.
-const LONGEST_STEP: Duration = Duration::from_secs(60);
-
 /// How many messages are taken before anything else is looked at.
 const MOST_AT_ONCE: usize = 64;
 
@@ -41,6 +37,9 @@ pub(crate) struct Surroundings {
     pub(crate) in_flight: Arc<Semaphore>,
     /// How many messages of one route may be.
     pub(crate) window: usize,
+    /// However long a side takes over a step, it is taken for lost after this. Brokers have shorter limits of their own; this
+    /// one is for a disk that hangs.
+    pub(crate) longest_step: Duration,
     pub(crate) started: Instant,
 }
 
@@ -83,9 +82,7 @@ impl Route {
     /// Waits for the end that [`drain`](Self::drain) asked for, or for `patience`: then what is under way is given up, and
     /// the source hands it over again.
     pub(crate) async fn ended(mut self, patience: Duration) -> bool {
-        let in_time = timeout(patience, &mut self.task).await.is_ok();
-        self.task.abort();
-        in_time
+        timeout(patience, &mut self.task).await.is_ok()
     }
 
     /// Why it is paused, if it is.
@@ -99,10 +96,18 @@ impl Route {
     }
 }
 
+impl Drop for Route {
+    /// Nobody waits for it any more: what is under way goes back to its queue.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// What the tasks and threads of a route tell its driver.
 enum Message {
     Delivered(Delivery, Permits),
-    SourceLost,
+    /// The source does not go on; and whether that is because its queue is not there.
+    SourceLost(bool),
     Judged(DeliveryId, Judged, Duration),
     Ended(Event),
 }
@@ -189,6 +194,7 @@ impl Driver {
 
     async fn run(mut self, mut controls: mpsc::UnboundedReceiver<Control>) {
         let mut sink_connected = self.shared.sink.connected();
+        let mut is_controlled = true;
         self.start_pump();
         while !(self.draining && self.lane.is_idle()) {
             let tick = self.lane.next_tick().map(|at| self.shared.started + at);
@@ -207,10 +213,13 @@ impl Driver {
                         self.take(message);
                     }
                 }
-                control = controls.recv() => match control {
+                control = controls.recv(), if is_controlled => match control {
                     Some(Control::KeysChanged) => self.tell(Event::KeysChanged),
-                    // nobody is left to say so: the gateway has gone
-                    Some(Control::Drain) | None => self.drain(),
+                    Some(Control::Drain) => self.drain(),
+                    None => {
+                        is_controlled = false; // it would say so at once, again and again
+                        self.drain();
+                    }
                 },
                 Ok(()) = sink_connected.changed() => {
                     if *sink_connected.borrow_and_update() {
@@ -224,8 +233,17 @@ impl Driver {
 
     fn drain(&mut self) {
         self.draining = true;
-        self.pump = None;
+        self.rest_pump();
         self.tell(Event::Drain);
+    }
+
+    /// Takes no more messages. Of a report queue, whose one reader this is, it stays the reader until nothing is under way:
+    /// another one's reports would overtake those.
+    fn rest_pump(&mut self) {
+        match &self.pump {
+            Some(pump) if self.shared.direction == Direction::Reports => pump.rest(),
+            _ => self.pump = None,
+        }
     }
 
     fn start_pump(&mut self) {
@@ -254,7 +272,9 @@ impl Driver {
                 self.held.insert(id, held);
                 self.tell(Event::Delivered(id, redelivered));
             }
-            Message::SourceLost => self.tell(Event::SourceLost),
+            // an error of a disk leaves what was claimed before it as it is
+            Message::SourceLost(false) if self.held.values().any(|held| held.delivery.claim.is_live()) => {}
+            Message::SourceLost(_) => self.tell(Event::SourceLost),
             Message::Judged(id, judged, took) => {
                 self.metrics.judged(took);
                 if let Some(held) = self.held.get_mut(&id) {
@@ -298,6 +318,9 @@ impl Driver {
             self.act(action);
         }
         self.metrics.in_flight(self.lane.in_flight());
+        if self.lane.is_idle() && self.lane.paused().is_some() {
+            self.pump = None;
+        }
     }
 
     fn act(&mut self, action: Action) {
@@ -309,13 +332,14 @@ impl Driver {
             Action::Release(id) => {
                 if let Some(held) = self.held.remove(&id) {
                     self.metrics.ended(Outcome::HandedBack);
-                    tokio::spawn(async move { timeout(LONGEST_STEP, held.delivery.claim.release()).await });
+                    let longest_step = self.shared.longest_step;
+                    tokio::spawn(async move { timeout(longest_step, held.delivery.claim.release()).await });
                 }
             }
             Action::Done(id) => drop(self.held.remove(&id)),
             Action::Pause(reason) => {
                 tracing::warn!(queue = %self.queue, reason = reason.as_str(), "paused");
-                self.pump = None;
+                self.rest_pump();
                 self.pause.send_replace(Some(reason));
             }
             Action::Resume => {
@@ -336,7 +360,8 @@ impl Driver {
             taken_at: held.taken_at,
         };
         let (processor, keys) = (Arc::clone(&self.shared.processor), Arc::clone(&self.shared.keys));
-        let answer = Answer { id, messages: self.messages.clone(), given: None };
+        let (messages, memory) = (self.messages.clone(), Arc::clone(&self.shared.memory));
+        let answer = Answer { id, messages, memory, given: None };
         self.shared.pool.submit(self.lane_id, move || {
             let began = Instant::now();
             answer.with(processor.judge(&job, &keys.current()), began)
@@ -346,16 +371,17 @@ impl Driver {
     fn publish(&mut self, id: DeliveryId) {
         let outgoing = self.held.get(&id).and_then(|held| held.outgoing.clone());
         let (sink, queue, metrics) = (Arc::clone(&self.shared.sink), self.queue.clone(), self.metrics.clone());
+        let longest_step = self.shared.longest_step;
         self.begin(async move {
             let Some(outgoing) = outgoing else { return Event::Published(id, Published::Unavailable) };
             let began = Instant::now();
-            let outcome = timeout(LONGEST_STEP, sink.publish(&queue, &outgoing)).await;
+            let outcome = timeout(longest_step, sink.publish(&queue, &outgoing)).await;
             let outcome = outcome.unwrap_or(Published::Unknown);
             match outcome {
                 Published::Confirmed => metrics.confirmed(began.elapsed()),
                 // its queue is gone, or was never made
                 Published::Returned => {
-                    let prepared = timeout(LONGEST_STEP, sink.prepare(&queue)).await;
+                    let prepared = timeout(longest_step, sink.prepare(&queue)).await;
                     if let Ok(Err(refused @ Published::Misconfigured(_))) = prepared {
                         return Event::Published(id, refused);
                     }
@@ -369,18 +395,18 @@ impl Driver {
     fn reject(&mut self, id: DeliveryId, reason: Reason) {
         let Some(held) = self.held.get_mut(&id) else { return };
         held.reject_reason = Some(reason.clone());
-        let delivery = Arc::clone(&held.delivery);
+        let (delivery, longest_step) = (Arc::clone(&held.delivery), self.shared.longest_step);
         self.begin(async move {
-            let outcome = timeout(LONGEST_STEP, delivery.claim.reject(&reason)).await;
+            let outcome = timeout(longest_step, delivery.claim.reject(&reason)).await;
             Event::Rejected(id, outcome.unwrap_or(Published::Unknown))
         });
     }
 
     fn acknowledge(&mut self, id: DeliveryId) {
         let Some(held) = self.held.get(&id) else { return };
-        let delivery = Arc::clone(&held.delivery);
+        let (delivery, longest_step) = (Arc::clone(&held.delivery), self.shared.longest_step);
         self.begin(async move {
-            let taken = timeout(LONGEST_STEP, delivery.claim.acknowledge()).await;
+            let taken = timeout(longest_step, delivery.claim.acknowledge()).await;
             Event::Acknowledged(id, taken.unwrap_or(false))
         });
     }
@@ -393,10 +419,31 @@ impl Driver {
     }
 }
 
+impl Drop for Driver {
+    /// However it ends, the memory hears of what was under way.
+    fn drop(&mut self) {
+        self.lane.abandon(&mut lock(&self.shared.memory));
+        self.inbox.close();
+        while let Ok(message) = self.inbox.try_recv() {
+            if let Message::Judged(id, judged, _) = message {
+                abandon(&self.shared.memory, id, &judged.verdict);
+            }
+        }
+    }
+}
+
+/// Nobody goes on with what was judged: the next delivery of it may be.
+fn abandon(memory: &Mutex<Memory>, id: DeliveryId, verdict: &Verdict) {
+    if let Verdict::Publish { digest, remembered: true } = verdict {
+        lock(memory).abandon(digest, id);
+    }
+}
+
 /// The answer of a job, which is given by being dropped: after the job, after a panic too, or when the pool closes.
 struct Answer {
     id: DeliveryId,
     messages: mpsc::UnboundedSender<Message>,
+    memory: Arc<Mutex<Memory>>,
     given: Option<(Judged, Duration)>,
 }
 
@@ -410,6 +457,29 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         let (judged, took) = self.given.take().unwrap_or_else(|| (Verdict::Failed.into(), Duration::ZERO));
-        let _ = self.messages.send(Message::Judged(self.id, judged, took)); // the route has ended: nobody wants to know
+        let sent = self.messages.send(Message::Judged(self.id, judged, took));
+        if let Err(mpsc::error::SendError(Message::Judged(id, judged, _))) = sent {
+            abandon(&self.memory, id, &judged.verdict); // the route has ended
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Offer;
+
+    #[test]
+    fn an_answer_that_comes_after_the_end_of_its_route_leaves_the_message_to_the_next_delivery() {
+        let memory = Arc::new(Mutex::new(Memory::new(10)));
+        let queue: Arc<str> = "rmq_one".into();
+        let offer = |id| lock(&memory).offer([1; 32], &queue, id);
+        assert_eq!(offer(DeliveryId(1)), Offer::New);
+        let (messages, inbox) = mpsc::unbounded_channel();
+        let answer = Answer { id: DeliveryId(1), messages, memory: Arc::clone(&memory), given: None };
+        drop(inbox);
+        let verdict = Verdict::Publish { digest: [1; 32], remembered: true };
+        drop(answer.with(verdict.into(), Instant::now()));
+        assert_eq!(offer(DeliveryId(2)), Offer::New);
     }
 }

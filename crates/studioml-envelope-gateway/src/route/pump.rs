@@ -1,9 +1,9 @@
 //! Takes messages from a source as fast as they may be under way, and opens the source again whenever it is lost.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -20,8 +20,14 @@ const MOMENT: Duration = Duration::from_millis(200);
 /// How long after being told that another gateway reads from a queue it is asked again, about: the other one may have gone.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// A source that went on for so long works: what is wrong with it later is another matter.
+const WORKS: Duration = Duration::from_secs(10);
+
 /// A pump that runs until it is dropped. Messages that it has taken and not handed on go back to their queue then.
-pub(super) struct Pump(JoinHandle<()>);
+pub(super) struct Pump {
+    task: JoinHandle<()>,
+    rest: Arc<Notify>,
+}
 
 impl Pump {
     pub(super) fn start(
@@ -32,16 +38,26 @@ impl Pump {
         in_flight: Arc<Semaphore>,
         messages: mpsc::UnboundedSender<Message>,
     ) -> Self {
-        Self(tokio::spawn(async move {
+        let rest = Arc::new(Notify::new());
+        let resting = Arc::clone(&rest);
+        let task = tokio::spawn(async move {
             let mut random = fastrand::Rng::new();
             let mut failures: u32 = 0;
+            let mut was_taken = false;
             loop {
                 // however many of the last consumer's are still under way: this one may last for months
                 let error = match source.open(&queue, prefetch).await {
                     Ok(mut deliveries) => {
-                        failures = 0;
-                        let lost = take(deliveries.as_mut(), prefetch, &window, &in_flight, &messages).await;
-                        if messages.send(Message::SourceLost).is_err() {
+                        was_taken = false;
+                        let since = Instant::now();
+                        let lost = tokio::select! {
+                            lost = take(deliveries.as_mut(), prefetch, &window, &in_flight, &messages) => lost,
+                            () = resting.notified() => return std::future::pending().await,
+                        };
+                        if since.elapsed() >= WORKS {
+                            failures = 0;
+                        }
+                        if messages.send(Message::SourceLost(matches!(lost, SourceError::NoQueue))).is_err() {
                             return;
                         }
                         lost
@@ -51,7 +67,10 @@ impl Pump {
                 failures = failures.saturating_add(1);
                 match error {
                     SourceError::Taken => {
-                        tracing::debug!(%queue, "another gateway carries it");
+                        // one of several gateways, or a stranger whom no report will reach the experimenter through
+                        if !std::mem::replace(&mut was_taken, true) {
+                            tracing::info!(%queue, "somebody else reads from it: another gateway, unless there is none");
+                        }
                         failures = 0;
                         tokio::time::sleep(ASK_AGAIN.mul_f64(random.f64() + 0.5)).await;
                         continue;
@@ -62,13 +81,19 @@ impl Pump {
                 }
                 tokio::time::sleep(Backoff::default().wait(failures, &mut random)).await;
             }
-        }))
+        });
+        Self { task, rest }
+    }
+
+    /// Takes no more messages, and stays who reads from the queue until it is dropped.
+    pub(super) fn rest(&self) {
+        self.rest.notify_one();
     }
 }
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
