@@ -132,7 +132,7 @@ fn load_scalar(scalar: &SecretBytes) -> Result<(PrivateKey, P256PublicKey), KeyE
 
 /// The library's x-coordinate, which it wipes, as a secret of ours.
 fn shared_secret(x: &[u8]) -> Result<SharedSecret, AgreeError> {
-    x.try_into().map(SharedSecret::from_bytes).map_err(|_| AgreeError)
+    x.try_into().map(SharedSecret::copy_from).map_err(|_| AgreeError)
 }
 
 #[cfg(test)]

@@ -180,6 +180,7 @@ impl SecretBox for Watching {
 fn secrets_leave_no_copy_behind() {
     a_session_key_leaves_no_copy_behind();
     key_material_leaves_no_copy_behind();
+    a_shared_secret_leaves_no_copy_behind();
 }
 
 /// Sealing, opening, and opening what does not open.
@@ -270,6 +271,31 @@ fn key_material_leaves_no_copy_behind() {
     }
     assert!(problems.is_empty(), "copies left behind:\n{}", problems.join("\n"));
     primes_leave_no_copy_behind();
+}
+
+/// What two ends agree on, found out by the one and agreed again by the other, with a static key and with one for one use.
+fn a_shared_secret_leaves_no_copy_behind() {
+    let mut problems = Vec::new();
+    for provider in provider::ALL {
+        let generate = || provider.agree_static.generate(provider.random).unwrap();
+        let (mine, theirs) = (generate(), generate());
+        let (mine, theirs) = (provider.agree_static.load(&mine).unwrap(), provider.agree_static.load(&theirs).unwrap());
+        let ephemeral = provider.agree.generate(provider.random).unwrap();
+        let of_static = Marker::of(theirs.agree(mine.public_key()).unwrap().expose_secret());
+        let of_ephemeral = Marker::of(theirs.agree(ephemeral.public_key()).unwrap().expose_secret());
+        for (what, marker, shared) in [
+            ("a static agreement", of_static, mine.agree(theirs.public_key()).unwrap()),
+            ("an agreement for one use", of_ephemeral, ephemeral.agree(theirs.public_key()).unwrap()),
+        ] {
+            assert!(marker.copies() > 0, "{}, {what}: a secret that is there is found", provider.name);
+            drop(shared);
+            let left = marker.places();
+            if !left.is_empty() {
+                problems.push(format!("{}, {what}: in {left:?}", provider.name));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "copies left behind:\n{}", problems.join("\n"));
 }
 
 /// The secret is drawn with the key here, so the marker is taken of it afterwards.

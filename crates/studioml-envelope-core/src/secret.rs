@@ -51,18 +51,21 @@ impl fmt::Debug for SessionKey {
 
 /// The 32-byte x-coordinate that a P-256 key agreement yields. Not a key: it goes through [`Kdf`](crate::Kdf) first.
 ///
-/// Wiped on drop. Neither `Clone` nor `PartialEq`; `Debug` shows no byte of it.
+/// Wiped on drop, and on the heap: when it is handed on no copy stays behind in a frame. Neither `Clone` nor `PartialEq`;
+/// `Debug` shows no byte of it.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct SharedSecret([u8; SharedSecret::LEN]);
+pub struct SharedSecret(Box<[u8; SharedSecret::LEN]>);
 
 impl SharedSecret {
     /// Length in bytes.
     pub const LEN: usize = 32;
 
-    /// Takes over 32 bytes. The caller wipes its own copy.
+    /// Copies 32 bytes. The caller wipes the original.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+    pub fn copy_from(bytes: &[u8; Self::LEN]) -> Self {
+        let mut secret = Self(Box::new([0; Self::LEN]));
+        secret.0.copy_from_slice(bytes);
+        secret
     }
 
     /// The x-coordinate, big-endian.

@@ -23,7 +23,7 @@ fn debug_forms_show_no_secret() {
     let p256 = PROVIDER.agree_static.generate(PROVIDER.random).unwrap();
     for (shown, expected) in [
         (format!("{:?}", SessionKey::from_bytes([0x5a; 32])), "SessionKey(..)"),
-        (format!("{:?}", SharedSecret::from_bytes([0x5a; 32])), "SharedSecret(..)"),
+        (format!("{:?}", SharedSecret::copy_from(&[0x5a; 32])), "SharedSecret(..)"),
         (format!("{:?}", secret()), "SecretBytes(..)"),
         (format!("{:?}", Unwrapped::from_library(Some(&[0x5a; 32]))), "Unwrapped(..)"),
         (format!("{:?}", Ed25519PrivateKey::new(secret(), None).unwrap()), "Ed25519PrivateKey(..)"),
@@ -40,7 +40,7 @@ fn debug_forms_show_no_secret() {
 #[test]
 fn a_shared_secret_is_what_both_sides_agree_on() {
     let bytes: [u8; 32] = core::array::from_fn(|at| u8::try_from(at).unwrap());
-    assert_eq!(SharedSecret::from_bytes(bytes).expose_secret(), &bytes);
+    assert_eq!(SharedSecret::copy_from(&bytes).expose_secret(), &bytes);
     let keys = [(); 2].map(|()| PROVIDER.agree_static.generate(PROVIDER.random).unwrap());
     let [one, other] = keys.each_ref().map(|key| PROVIDER.agree_static.load(key).unwrap());
     let [mine, theirs] = keys.each_ref().map(|key| *key.public_key());

@@ -54,7 +54,7 @@ impl EphemeralKey for Ephemeral {
 
     fn agree(self: Box<Self>, peer: &P256PublicKey) -> Result<SharedSecret, AgreeError> {
         let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());
-        agreement::agree_ephemeral(self.private, &peer, |x| x.try_into().map(SharedSecret::from_bytes))
+        agreement::agree_ephemeral(self.private, &peer, |x| x.try_into().map(SharedSecret::copy_from))
             .map_err(|_| AgreeError)?
             .map_err(|_| AgreeError)
     }

@@ -84,8 +84,7 @@ impl KeyPair {
     fn agree(&self, peer: &P256PublicKey) -> Result<SharedSecret, AgreeError> {
         let peer = PublicKey::from_sec1_bytes(peer.as_bytes()).map_err(|_| AgreeError)?;
         let shared = self.secret.diffie_hellman(&peer);
-        let x_coordinate: Zeroizing<[u8; SharedSecret::LEN]> = Zeroizing::new((*shared.raw_secret_bytes()).into());
-        Ok(SharedSecret::from_bytes(*x_coordinate))
+        Ok(SharedSecret::copy_from(shared.raw_secret_bytes().as_ref()))
     }
 }
 
