@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex as BlockingMutex, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +25,10 @@ use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
 
 /// Messages of one queue that wait to be taken. Their senders wait with them.
 const WAITING: usize = 64;
-/// How long a sender waits for a receipt: longer than messages are held when the destination is down.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a message waits to be taken. It is withdrawn then, so that its sender can be told to try again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long those get who are sending when the gateway ends: nothing that comes then is taken any more.
+const DRAIN: Duration = Duration::from_secs(2);
 /// Bytes that messages on their way in may take together.
 const MAX_BUFFERED: usize = 256 << 20;
 const MAX_CONNECTIONS: usize = 1024;
@@ -38,12 +41,20 @@ struct Shared {
     queues: HashMap<QueueName, Arc<Mutex<mpsc::Receiver<Submitted>>>>,
     /// A listener is always connected.
     connected: watch::Sender<bool>,
-    server: JoinHandle<()>,
+    server: BlockingMutex<Option<Serving>>,
+}
+
+/// The server as it runs: what tells it to end, and its task.
+struct Serving {
+    end: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 /// A message whose sender waits.
 struct Submitted {
     message: Vec<u8>,
+    /// Hears that the message was taken, unless it was withdrawn.
+    taken: oneshot::Sender<()>,
     receipt: oneshot::Sender<Receipt>,
 }
 
@@ -73,8 +84,12 @@ impl Listener {
             queue_of.insert(fingerprint, queue);
         }
         let peers = Arc::new(Pins::new(queue_of.keys().copied()));
-        let options =
-            ServerOptions { max_connections: MAX_CONNECTIONS, max_buffered: MAX_BUFFERED, ..ServerOptions::default() };
+        let options = ServerOptions {
+            max_connections: MAX_CONNECTIONS,
+            max_buffered: MAX_BUFFERED,
+            drain: DRAIN,
+            ..ServerOptions::default()
+        };
         let server = Server::noise(provider, key, peers).with_options(options);
         let server = server.with_observer(|event| tracing::debug!("channel: {event}"));
         let routes = Arc::new((queue_of, senders));
@@ -83,30 +98,58 @@ impl Listener {
             async move { submit(&routes.0, &routes.1, &origin, message).await }
         };
         tracing::info!(address = %address, "listening for channels");
+        let (end, ended) = oneshot::channel();
         let serve = async move {
-            server.serve(listener, handler, std::future::pending()).await;
+            let end = async {
+                let _ = ended.await; // the listener was dropped: an end too
+            };
+            server.serve(listener, handler, end).await;
         };
+        let server = BlockingMutex::new(Some(Serving { end, task: tokio::spawn(serve) }));
         let (connected, _) = watch::channel(true);
-        Ok(Self(Arc::new(Shared { queues, connected, server: tokio::spawn(serve) })))
+        Ok(Self(Arc::new(Shared { queues, connected, server })))
+    }
+
+    /// Ends in order, after the routes: whoever waits for a receipt hears what became of its message, whoever sends still is told
+    /// to try again, and idle channels are closed.
+    pub(crate) async fn end(&self) {
+        let serving = self.0.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Serving { end, task }) = serving else { return };
+        for messages in self.0.queues.values() {
+            let mut messages = messages.lock().await;
+            messages.close();
+            while messages.try_recv().is_ok() {} // dropped: their senders are told
+        }
+        let _ = end.send(());
+        let _ = task.await; // it has ended, be it by a panic
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.server.abort();
+        let serving = self.server.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Serving { task, .. }) = serving {
+            task.abort();
+        }
     }
 }
 
 /// The gateway's own key.
 pub(crate) fn load_key(config: &ChannelConfig, provider: &Provider) -> io::Result<LocalKey> {
     let named = |error: &dyn std::fmt::Display| invalid(&format!("key: {error}"));
-    // a mounted secret, which Kubernetes makes readable for a group
-    let contents = disk::read_private(&config.key, disk::Access::Anyone).map_err(|error| named(&error))?;
+    // Kubernetes makes the files of a mounted secret readable for a group
+    let access = if is_mounted(&config.key) { disk::Access::Anyone } else { disk::Access::OwnerOnly };
+    let contents = disk::read_private(&config.key, access).map_err(|error| named(&error))?;
     let passphrase = config.passphrase_file.as_deref().map(disk::read_passphrase).transpose();
     let passphrase = passphrase.map_err(|error| invalid(&format!("passphrase_file: {error}")))?;
     let file = read_private(contents.expose_secret(), passphrase.as_ref(), provider).map_err(|error| named(&error))?;
     let key = P256PrivateKey::try_from(file.into_key()).map_err(|error| named(&error))?;
     LocalKey::load(provider, &key).map_err(|error| named(&error))
+}
+
+/// Whether a file lies in a mount of Kubernetes: beside it is the link `..data` to the version that counts.
+fn is_mounted(path: &Path) -> bool {
+    path.parent().is_some_and(|directory| directory.join("..data").is_symlink())
 }
 
 /// Hands a message to its queue's route, and waits for what becomes of it.
@@ -122,12 +165,20 @@ async fn submit(
     let Some(sender) = queue.and_then(|queue| senders.get(queue)) else {
         return Receipt::refused("no queue is configured for this peer");
     };
-    let (receipt, answer) = oneshot::channel();
-    let answered = timeout(PATIENCE, async {
-        sender.send(Submitted { message, receipt }).await.ok()?;
-        answer.await.ok()
+    let ((taken, mut was_taken), (receipt, answer)) = (oneshot::channel(), oneshot::channel());
+    let handed_over = timeout(PATIENCE, async {
+        sender.send(Submitted { message, taken, receipt }).await.ok()?;
+        (&mut was_taken).await.ok()
     });
-    answered.await.ok().flatten().unwrap_or_else(|| Receipt::refused(LATER))
+    if handed_over.await.ok().flatten().is_none() {
+        was_taken.close();
+        // unless it was taken at the last moment
+        if was_taken.try_recv().is_err() {
+            return Receipt::refused(LATER);
+        }
+    }
+    // no limit here: its route brings it to an end, and nobody is told `refused` for what may still be published
+    answer.await.unwrap_or_else(|_| Receipt::refused(LATER))
 }
 
 #[async_trait]
@@ -152,20 +203,27 @@ struct Messages(Arc<Mutex<mpsc::Receiver<Submitted>>>);
 impl Deliveries for Messages {
     async fn next(&mut self, room: usize) -> Result<Vec<Delivery>, SourceError> {
         let mut messages = self.0.lock().await;
-        let mut taken = Vec::new();
-        messages.recv_many(&mut taken, room).await;
-        if taken.is_empty() {
-            return Err(SourceError::Unavailable("the listener has ended".to_owned()));
+        loop {
+            let mut waiting = Vec::new();
+            messages.recv_many(&mut waiting, room).await;
+            if waiting.is_empty() {
+                return Err(SourceError::Unavailable("the listener has ended".to_owned()));
+            }
+            let taken: Vec<Delivery> = waiting.into_iter().filter_map(Submitted::take).collect();
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
         }
-        let delivery = |submitted: Submitted| Delivery {
-            claim: Arc::new(SenderClaim {
-                message: submitted.message,
-                receipt: BlockingMutex::new(Some(submitted.receipt)),
-            }),
-            redelivered: false,
-            file_name: None,
-        };
-        Ok(taken.into_iter().map(delivery).collect())
+    }
+}
+
+impl Submitted {
+    /// `None` if it was withdrawn: its sender has been told to try again, or has gone.
+    fn take(self) -> Option<Delivery> {
+        self.taken.send(()).ok()?;
+        let receipt = BlockingMutex::new(Some(self.receipt));
+        let claim = Arc::new(SenderClaim { message: self.message, receipt });
+        Some(Delivery { claim, redelivered: false, file_name: None })
     }
 }
 
@@ -199,7 +257,7 @@ impl Claim for SenderClaim {
     }
 
     fn is_live(&self) -> bool {
-        // who has hung up sends it again: it is worked on nevertheless, and known then
+        // who hangs up now sends it again: it is worked on nevertheless, and known then
         !self.is_answered()
     }
 
@@ -219,4 +277,73 @@ impl Claim for SenderClaim {
 
 fn invalid(problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use studioml_envelope::provider;
+    use studioml_envelope_channel::{Peer, PeerKey};
+
+    use super::*;
+
+    /// A queue, the way into it, and somebody whose messages belong there.
+    fn queue() -> (Messages, HashMap<Fingerprint, QueueName>, HashMap<QueueName, mpsc::Sender<Submitted>>, Origin) {
+        let provider = provider::default();
+        let key = provider.agree_static.generate(provider.random).unwrap();
+        let peer = PeerKey::new(*key.public_key(), provider.digest);
+        let queue = QueueName::new("rmq_q").unwrap();
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let queue_of = HashMap::from([(*peer.fingerprint(), queue.clone())]);
+        let origin = Origin { peer: Arc::new(Peer::Authenticated(peer)), address: ([127, 0, 0, 1], 1).into() };
+        (Messages(Arc::new(Mutex::new(receiver))), queue_of, HashMap::from([(queue, sender)]), origin)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_refused_for_nobody_took_it_is_not_taken_later() {
+        let (mut messages, queue_of, senders, origin) = queue();
+        let receipt = submit(&queue_of, &senders, &origin, b"first".to_vec()).await;
+        assert!(!receipt.is_accepted());
+        let (receipt, taken) = tokio::join!(submit(&queue_of, &senders, &origin, b"second".to_vec()), async {
+            let taken = messages.next(10).await.unwrap();
+            assert_eq!(taken[0].claim.read(10).unwrap(), b"second");
+            taken[0].claim.acknowledge().await;
+            taken.len()
+        });
+        assert_eq!((receipt, taken), (Receipt::Accepted, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_told_refused_for_what_may_still_be_published() {
+        let (mut messages, queue_of, senders, origin) = queue();
+        let (receipt, ()) = tokio::join!(submit(&queue_of, &senders, &origin, b"message".to_vec()), async {
+            let taken = messages.next(10).await.unwrap();
+            // held for a minute, and its last try takes another
+            tokio::time::sleep(Duration::from_secs(130)).await;
+            assert!(taken[0].claim.acknowledge().await);
+        });
+        assert_eq!(receipt, Receipt::Accepted);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_but_in_a_mount() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let provider = provider::default();
+        let key = provider.agree_static.generate(provider.random).unwrap();
+        let key = studioml_envelope_core::PrivateKey::P256(key);
+        let format = studioml_envelope_keys::PrivateFormat::Pkcs8;
+        let pem = studioml_envelope_keys::encode_private(&key, format, None, "", &provider).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, pem.expose_secret()).unwrap();
+        let config =
+            ChannelConfig { listen: String::new(), key: path.clone(), passphrase_file: None, peers: Vec::new() };
+        let set_mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(0o600);
+        assert!(load_key(&config, &provider).is_ok());
+        set_mode(0o440);
+        let refusal = load_key(&config, &provider).err().unwrap().to_string();
+        assert!(refusal.contains("others can read"), "{refusal}");
+        std::os::unix::fs::symlink("..version", directory.path().join("..data")).unwrap();
+        assert!(load_key(&config, &provider).is_ok());
+    }
 }

@@ -19,6 +19,9 @@ pub use side::{AmqpConfig, ChannelConfig, ChannelPeer, DirConfig, InnerConfig, O
 
 use studioml_envelope_core::FingerprintPolicy;
 
+/// The most messages that may be under way: more than anybody needs, and well below what the semaphore that counts them can.
+const MOST_IN_FLIGHT: usize = 1_000_000;
+
 /// The file cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -269,6 +272,7 @@ impl Config {
         must(limits.message_bytes >= 1024, "limits.message_bytes must be at least 1024");
         must((1..=65_535).contains(&limits.prefetch), "limits.prefetch must be 1 to 65535");
         must(limits.in_flight >= limits.prefetch, "limits.in_flight must not be below limits.prefetch");
+        must(limits.in_flight <= MOST_IN_FLIGHT, "limits.in_flight must not be above 1000000");
         must(limits.threads <= 1024, "limits.threads must not be above 1024");
         must((0.0..=3600.0).contains(&limits.drain_seconds), "limits.drain_seconds must be 0 to 3600");
         must((0.05..=5.0).contains(&self.keys.reload_seconds), "keys.reload_seconds must be 0.05 to 5");
@@ -276,6 +280,10 @@ impl Config {
         must(
             rejects.max_count > 0 && rejects.max_bytes > 0 && rejects.max_age_seconds > 0,
             "rejects.max_count, max_bytes and max_age_seconds must not be 0: a message is not acknowledged unless it is kept",
+        );
+        must(
+            rejects.max_bytes >= limits.message_bytes as u64,
+            "rejects.max_bytes must not be below limits.message_bytes: the largest message could not be kept",
         );
         must(!rejects.queue.is_empty() && rejects.queue.len() <= 255, "rejects.queue must be 1 to 255 bytes long");
         must(self.replay.max_age_seconds != Some(0), "replay.max_age_seconds must not be 0");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use studioml_envelope::{Fingerprint, FingerprintForm, P256PrivateKey, PrivateKey, PublicKey};
 use studioml_envelope_channel::noise::LocalKey;
 use studioml_envelope_channel::{Client, Connector, Pins, Receipt};
-use studioml_envelope_keys::{PrivateFormat, encode_private};
+use studioml_envelope_keys::{PrivateFormat, disk, encode_private};
 use support::keys::{Experimenter, Mounts, number_of, request};
 use support::process::{Gateway, write_config};
 use support::queue::Queue;
@@ -48,7 +48,7 @@ impl World {
         let (peer, server) = (generate(), generate());
         let server_fingerprint = fingerprint(&server, FingerprintForm::SshSha256);
         let pem = encode_private(&PrivateKey::P256(server), PrivateFormat::Pkcs8, None, "", &provider()).unwrap();
-        std::fs::write(directory.path().join("channel-key"), pem.expose_secret()).unwrap();
+        disk::write_private(&directory.path().join("channel-key"), pem.expose_secret(), disk::Replace::Never).unwrap();
         let text = format!(
             "[outer]\nkind = \"channel\"\nlisten = \"127.0.0.1:0\"\nkey = \"channel-key\"\n\
              [[outer.peers]]\nfingerprint = \"{}\"\nqueue = \"rmq_by_channel\"\n\
@@ -132,4 +132,18 @@ fn whoever_is_not_configured_is_not_let_in() {
         assert!(world.runtime.block_on(client.submit(&sealed)).is_err());
     }
     assert!(world.inner().names().is_empty());
+}
+
+#[test]
+fn a_channel_is_closed_in_order_when_the_gateway_ends() {
+    let world = World::new();
+    let gateway = world.start();
+    let mut client = world.connect(&gateway, &world.peer).unwrap();
+    assert_eq!(world.submit(&mut client, &world.experimenter.seal(&request(1, 500))), Receipt::Accepted);
+    gateway.signal(rustix::process::Signal::TERM);
+    let mut channel = client.into_channel();
+    assert_eq!(world.runtime.block_on(channel.receive()).unwrap(), None, "a close, and no cut");
+    world.runtime.block_on(channel.close()).unwrap();
+    let (code, log) = gateway.ended();
+    assert_eq!(code, Some(0), "{log}");
 }

@@ -7,6 +7,10 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
+/// The schemes' own ports.
+const AMQP: u16 = 5672;
+const AMQPS: u16 = 5671;
+
 /// A URL of a broker, or of its management API. What is shown of it, by `Debug` too, has neither user nor password.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
@@ -50,8 +54,8 @@ impl BrokerUrl {
         const NOT_UTF8: &str = "a part of it is not UTF-8 when decoded";
         let url = self.url()?;
         let (tls, default_port) = match url.scheme() {
-            "amqp" => (false, 5672),
-            "amqps" => (true, 5671),
+            "amqp" => (false, AMQP),
+            "amqps" => (true, AMQPS),
             "http" => (false, 80),
             "https" => (true, 443),
             _ => return Err("its scheme must be amqp or amqps (http or https for the management API)"),
@@ -98,14 +102,21 @@ impl BrokerUrl {
 }
 
 impl BrokerAddress {
-    /// Whether both are the same virtual host of the same broker, as far as names tell.
+    /// Whether both are the same virtual host of the same broker, as far as names and ports tell.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
         let host = |address: &Self| match address.host.as_str() {
             "localhost" | "::1" => "127.0.0.1".to_owned(),
             host => host.to_ascii_lowercase(),
         };
-        host(self) == host(other) && self.port == other.port && self.vhost == other.vhost
+        host(self) == host(other) && self.vhost == other.vhost && !self.is_other_broker(other)
+    }
+
+    /// Whether the ports tell two brokers of one host apart. One broker has a port with TLS and one without, so that a scheme's
+    /// own port says nothing about a port of the other scheme.
+    fn is_other_broker(&self, other: &Self) -> bool {
+        let is_own = |address: &Self| address.port == if address.tls { AMQPS } else { AMQP };
+        self.port != other.port && (self.tls == other.tls || !(is_own(self) || is_own(other)))
     }
 }
 

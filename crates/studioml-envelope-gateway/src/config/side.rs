@@ -1,8 +1,10 @@
 //! The two sides: where experimenters publish, and where runners read.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
+use studioml_envelope_core::Fingerprint;
 
 use super::secret::BrokerUrl;
 
@@ -162,7 +164,11 @@ impl InnerConfig {
 
 impl DirConfig {
     fn problems(&self, side: &str) -> Vec<String> {
-        regular_expression(side, &self.queues)
+        let mut problems = regular_expression(side, &self.queues);
+        if self.stale_lock_seconds == 0 {
+            problems.push(format!("{side}.stale_lock_seconds must not be 0: every lock would be taken for abandoned"));
+        }
+        problems
     }
 }
 
@@ -232,9 +238,15 @@ impl ChannelConfig {
         if self.peers.is_empty() {
             problems.push("outer.peers: nobody may connect".to_owned());
         }
+        let mut queue_of = HashMap::new();
         for peer in &self.peers {
-            if peer.fingerprint.parse::<studioml_envelope_core::Fingerprint>().is_err() {
-                problems.push(format!("outer.peers: the fingerprint for queue {} is none", peer.queue));
+            match peer.fingerprint.parse::<Fingerprint>() {
+                Ok(fingerprint) => {
+                    if *queue_of.entry(fingerprint).or_insert(&peer.queue) != &peer.queue {
+                        problems.push(format!("outer.peers: {fingerprint} belongs to two queues; it must be one"));
+                    }
+                }
+                Err(_) => problems.push(format!("outer.peers: the fingerprint for queue {} is none", peer.queue)),
             }
             if crate::queue::QueueName::new(&peer.queue).is_none_or(|queue| queue.is_response()) {
                 problems.push("outer.peers: a queue that is no request queue".to_owned());
@@ -271,18 +283,18 @@ pub(super) fn same_place(outer: &OuterConfig, inner: &InnerConfig) -> Option<Str
     }
 }
 
-/// Without symbolic links as far as it exists.
+/// Without symbolic links as far as it exists, and without `..`: of a directory that is made later, its parent is the one before
+/// it, and a root that is told by way of one may be another root all the same.
 fn absolute(path: &Path) -> PathBuf {
-    let mut missing = Vec::new();
-    let mut existing = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    loop {
-        if let Ok(mut found) = existing.canonicalize() {
-            found.extend(missing.iter().rev());
-            return found;
+    let mut resolved = PathBuf::new();
+    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match component {
+            Component::ParentDir => drop(resolved.pop()),
+            component => resolved.push(component),
         }
-        match (existing.file_name().map(ToOwned::to_owned), existing.pop()) {
-            (Some(name), true) => missing.push(name),
-            _ => return path.to_owned(),
+        if let Ok(found) = resolved.canonicalize() {
+            resolved = found;
         }
     }
+    resolved
 }

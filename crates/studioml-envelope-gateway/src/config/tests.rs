@@ -139,6 +139,14 @@ fn both_sides_at_the_same_place_are_refused() {
     assert_eq!(both("amqp://a:b@host/", "amqp://c:d@HOST:5672/%2f").len(), 1);
     assert_eq!(both("amqp://localhost/", "amqp://127.0.0.1").len(), 1);
     assert_eq!(both("amqp://host/outer", "amqp://host/inner"), Vec::<String>::new());
+    // one broker listens with TLS and without
+    for (outer, inner) in [("amqps://host/v", "amqp://host/v"), ("amqp://host:5673/v", "amqps://host/v")] {
+        assert_eq!(both(outer, inner).len(), 1, "{outer} {inner}");
+    }
+    // two of one host
+    for (outer, inner) in [("amqp://host/v", "amqp://host:5673/v"), ("amqps://host:30671/v", "amqp://host:30672/v")] {
+        assert_eq!(both(outer, inner), Vec::<String>::new(), "{outer} {inner}");
+    }
 
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("real")).unwrap();
@@ -146,4 +154,33 @@ fn both_sides_at_the_same_place_are_refused() {
     let text = SMALL.replace("\"outer\"", "\"real/queues\"").replace("\"/srv/inner\"", "\"link/queues\"");
     let config = Config::parse(&text, directory.path(), None).unwrap();
     assert_eq!(config.problems().len(), 1, "{:?}", config.problems());
+
+    // by way of a directory that is not there yet, and will be
+    for inner in ["new/../outer", "new/further/../../outer/below", "link/../outer"] {
+        let config = Config::parse(&SMALL.replace("/srv/inner", inner), directory.path(), None).unwrap();
+        assert_eq!(config.problems().len(), 1, "{inner}: {:?}", config.problems());
+    }
+}
+
+#[test]
+fn numbers_that_cannot_work_are_refused() {
+    let channel = "[outer]\nkind = \"channel\"\nlisten = \"127.0.0.1:0\"\nkey = \"key\"\n\
+                   [inner]\nkind = \"dir\"\nroot = \"inner\"\n"
+        .to_owned();
+    let peer = |queue: &str| {
+        let fingerprint = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
+        format!("[[outer.peers]]\nfingerprint = \"{fingerprint}\"\nqueue = \"{queue}\"\n")
+    };
+    for (text, problem) in [
+        (format!("{SMALL}stale_lock_seconds = 0"), "inner.stale_lock_seconds"),
+        (format!("{SMALL}[limits]\nin_flight = 4611686018427387904"), "limits.in_flight"),
+        (format!("{SMALL}[rejects]\nmax_bytes = 134217727"), "limits.message_bytes"),
+        (channel.clone() + &peer("rmq_a") + &peer("rmq_b"), "two queues"),
+    ] {
+        let problems = parse(&text).unwrap().problems();
+        assert!(problems.len() == 1 && problems[0].contains(problem), "{problem}: {problems:?}");
+    }
+    for text in [format!("{SMALL}[rejects]\nmax_bytes = 134217728"), channel + &peer("rmq_a") + &peer("rmq_a")] {
+        assert_eq!(parse(&text).unwrap().problems(), Vec::<String>::new());
+    }
 }
