@@ -106,6 +106,7 @@ impl Gateway {
                 memory: Arc::clone(&memory),
                 in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
                 window: config.limits.prefetch,
+                longest_step: longest_step(&config),
                 started,
             })
         };
@@ -199,6 +200,18 @@ fn connect(config: &Config, provider: &Provider, metrics: &Arc<Metrics>) -> Resu
 /// How long the supervisor may be silent before the gateway is taken for hung. It asks each side for its queues and for
 /// single ones, says after each that it goes on, and waits for two answers of each side at most in between.
 fn heartbeat(config: &Config) -> Duration {
+    let (outer, inner) = patience(config);
+    Duration::from_secs(60).saturating_add(outer.saturating_add(inner).saturating_mul(2))
+}
+
+/// How long a step may take: longer than a side waits for its broker, which it does up to three times for one step.
+fn longest_step(config: &Config) -> Duration {
+    let (outer, inner) = patience(config);
+    Duration::from_secs(60).max(outer.max(inner).saturating_mul(3))
+}
+
+/// How long the outer and the inner side wait for one answer.
+fn patience(config: &Config) -> (Duration, Duration) {
     let broker = |broker: &AmqpConfig| Duration::try_from_secs_f64(broker.timeout_seconds).unwrap_or_default();
     let outer = match &config.outer {
         OuterConfig::Amqp(outer) => broker(outer),
@@ -209,7 +222,7 @@ fn heartbeat(config: &Config) -> Duration {
         InnerConfig::Amqp(inner) => broker(inner),
         InnerConfig::Dir(_) => dir::PATIENCE,
     };
-    Duration::from_secs(60).saturating_add(outer.saturating_add(inner).saturating_mul(2))
+    (outer, inner)
 }
 
 /// One look is at both sides: a broker is not to be asked as often as a directory, and a directory not as seldom.
