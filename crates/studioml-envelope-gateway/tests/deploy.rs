@@ -308,6 +308,44 @@ fn the_containers_command_is_the_one_of_the_deployment() {
     assert!(text.contains(&format!("CMD {args}")), "{args}");
     let user = deployment.security_context.unwrap().run_as_user.unwrap();
     assert!(text.contains(&format!("USER {user}:{user}")));
+    // it is built under the name that the deployment asks for
+    let container = &deployment.containers[0];
+    let image = container.image.as_ref().unwrap();
+    assert_eq!(*image, format!("studioml-envelope:{}", env!("CARGO_PKG_VERSION")));
+    assert!(text.contains(&format!("-t {image} .")));
+    for variable in container.env.as_ref().unwrap() {
+        assert!(text.contains(&format!("ENV {}={}\n", variable.name, variable.value.as_ref().unwrap())));
+    }
+    // and of sources only: what is copied is all that is not ignored
+    assert!(text.contains("COPY . ."));
+    let ignored = fs::read_to_string(deploy().join("../.containerignore")).unwrap();
+    for path in [".git", "**/target"] {
+        assert!(ignored.lines().any(|line| line == path), "{path}");
+    }
+}
+
+#[test]
+fn the_autoscaler_alone_says_how_many_there_are() {
+    let deployment = typed::<Deployment>("deployment");
+    let autoscaler = typed::<HorizontalPodAutoscaler>("horizontalpodautoscaler").spec.unwrap();
+    assert_eq!(Some(autoscaler.scale_target_ref.name), deployment.metadata.name);
+    assert!(autoscaler.min_replicas.unwrap() >= 2);
+    assert_eq!(deployment.spec.unwrap().replicas, None, "each apply would set the number back");
+}
+
+#[test]
+fn alerts_about_single_events_can_fire() {
+    let rules: Value = serde_saphyr::from_str(&read("prometheus/alerts.yaml")).unwrap();
+    let minutes = |text: &str| text.trim_end_matches('m').parse::<u32>().unwrap();
+    let range = Regex::new(r"(?:rate|increase)\(\w+\{[^}]*\}\[(\d+m)\]").unwrap();
+    let mut checked = 0;
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let Some(found) = range.captures(rule["expr"].as_str().unwrap()) else { continue };
+        let wait = rule["for"].as_str().map_or(0, minutes);
+        assert!(2 * wait < minutes(&found[1]), "one event is over before it has lasted long enough: {rule}");
+        checked += 1;
+    }
+    assert_eq!(checked, 3, "forged, replayed, and what cannot be opened");
 }
 
 #[test]
