@@ -1,7 +1,25 @@
 //! The contract of StudioML Envelope: roles, keys, secrets, payload, message, verdicts, errors.
 //!
 //! No crypto library stands below this crate and no third-party type stands in its public API. Backends implement the
-//! [roles](role); a [`Provider`] holds one part for each.
+//! [roles](role); a [`Provider`] holds one part for each. Who only wants to send and receive messages takes the crate
+//! `studioml-envelope`, which has parties that load their keys once.
+//!
+//! ```
+//! use studioml_envelope_core::{DEFAULT_MAX_PLAINTEXT, Payload, seal};
+//! use studioml_envelope_rustcrypto::PROVIDER;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = PROVIDER.key_unwrap.generate(2048, PROVIDER.random)?;
+//! let recipient = PROVIDER.key_wrap.load(key.public_key())?;
+//! let identities = [PROVIDER.key_unwrap.load(&key)?];
+//!
+//! let mut text = seal(&PROVIDER, &*recipient, b"a report", DEFAULT_MAX_PLAINTEXT)?;
+//! let payload = Payload::parse(&mut text, DEFAULT_MAX_PLAINTEXT)?;
+//! let opened = payload.open_unauthenticated(&PROVIDER, &identities)?;
+//! assert_eq!(opened.unauthenticated_plaintext(), b"a report");
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

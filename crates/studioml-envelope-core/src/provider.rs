@@ -6,8 +6,12 @@ use crate::{
 
 /// A full set of parts. `Copy`, all slots filled, composed by struct update syntax:
 ///
-/// ```ignore
-/// const MIX: Provider = Provider { name: "mix", secret_box: simd::SECRET_BOX, ..AWS_LC_RS };
+/// ```
+/// # use studioml_envelope_core::Provider;
+/// # mod other { pub use studioml_envelope_rustcrypto::SECRET_BOX; }
+/// use studioml_envelope_rustcrypto::PROVIDER;
+///
+/// const MIX: Provider = Provider { name: "mix", secret_box: &other::SECRET_BOX, ..PROVIDER };
 /// ```
 ///
 /// All providers are wire-identical by contract: choosing another one changes speed and never a byte or a verdict. The
