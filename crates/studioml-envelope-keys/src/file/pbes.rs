@@ -67,7 +67,7 @@ struct Pkcs12PbeParams<'a> {
     iterations: u64,
 }
 
-/// How a PKCS #8 file is encrypted, read and found to be within the limits of no one yet.
+/// How a PKCS #8 file is encrypted. What it costs has not been compared with the limits yet.
 pub(super) struct Encryption<'a> {
     pub cipher: CbcCipher,
     pub kdf: Kdf,
