@@ -1,6 +1,8 @@
 //! One queue's way through the gateway: carries out what its [`Lane`] decides, and tells it how that ended.
 
 mod pump;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -461,25 +463,5 @@ impl Drop for Answer {
         if let Err(mpsc::error::SendError(Message::Judged(id, judged, _))) = sent {
             abandon(&self.memory, id, &judged.verdict); // the route has ended
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decision::Offer;
-
-    #[test]
-    fn an_answer_that_comes_after_the_end_of_its_route_leaves_the_message_to_the_next_delivery() {
-        let memory = Arc::new(Mutex::new(Memory::new(10)));
-        let queue: Arc<str> = "rmq_one".into();
-        let offer = |id| lock(&memory).offer([1; 32], &queue, id);
-        assert_eq!(offer(DeliveryId(1)), Offer::New);
-        let (messages, inbox) = mpsc::unbounded_channel();
-        let answer = Answer { id: DeliveryId(1), messages, memory: Arc::clone(&memory), given: None };
-        drop(inbox);
-        let verdict = Verdict::Publish { digest: [1; 32], remembered: true };
-        drop(answer.with(verdict.into(), Instant::now()));
-        assert_eq!(offer(DeliveryId(2)), Offer::New);
     }
 }

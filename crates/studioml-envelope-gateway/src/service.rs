@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
-use crate::config::{Config, ConfigError, LogConfig, LogFormat};
+use crate::config::{Config, ConfigError, InnerConfig, LogConfig, LogFormat, OuterConfig};
 use crate::gateway::{Gateway, GatewayError};
 
 /// Threads that do not compute: they wait on sockets and channels. On a single core one is enough.
@@ -24,6 +24,11 @@ const MOST_WORKERS: usize = 2;
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// Threads that wait on disks.
 const MOST_BLOCKING: usize = 64;
+/// The stack in bytes of a thread that reads from a broker. Headers of a message can be nested 26,000 deep in a frame of
+/// 128 KiB, and the client library parses them by recursion, in a thread of its own, whose stack only a variable sets.
+const ENOUGH_STACK: usize = 64 << 20;
+/// That variable, which the standard library reads.
+const STACK_VARIABLE: &str = "RUST_MIN_STACK";
 
 /// The process cannot do its work.
 #[derive(Debug, Error)]
@@ -54,6 +59,7 @@ pub fn run(path: &Path, provider: Provider) -> Result<(), ServiceError> {
     let config = Config::read(path)?;
     set_up_logs(&config.log)?;
     raise_file_limit();
+    tell_of_small_stacks(&config);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -110,6 +116,17 @@ fn set_up_logs(config: &LogConfig) -> Result<(), ServiceError> {
     };
     let _already_set_up = registry().with(lines.with_filter(filter.and(our_own))).try_init();
     Ok(())
+}
+
+fn tell_of_small_stacks(config: &Config) {
+    let reads_from_brokers =
+        matches!(config.outer, OuterConfig::Amqp(_)) || matches!(config.inner, InnerConfig::Amqp(_));
+    let stack = std::env::var(STACK_VARIABLE).ok().and_then(|bytes| bytes.parse::<usize>().ok());
+    if reads_from_brokers && stack.is_none_or(|bytes| bytes < ENOUGH_STACK) {
+        tracing::warn!(
+            "a message with deeply nested AMQP headers can end the process: set the variable {STACK_VARIABLE} to {ENOUGH_STACK}"
+        );
+    }
 }
 
 fn raise_file_limit() {
