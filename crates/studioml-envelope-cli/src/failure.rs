@@ -1,6 +1,8 @@
-//! How the program ends: one cause line, perhaps a hint, and an exit code that scripts rely on (CLI.md).
+//! How the program ends: one cause line, perhaps a hint, and an exit code that scripts rely on.
 
-use std::fmt;
+use std::{fmt, io};
+
+use studioml_envelope_keys::disk::DiskError;
 
 /// The exit codes beside 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,21 @@ impl Failure {
         Self::new(Exit::Io, cause)
     }
 
+    /// An input that cannot be read: exit 3 where its permissions say so, exit 4 otherwise.
+    pub fn input(cause: impl fmt::Display, error: &io::Error) -> Self {
+        let exit = if error.kind() == io::ErrorKind::PermissionDenied { Exit::Unusable } else { Exit::Io };
+        Self::new(exit, cause)
+    }
+
+    /// A key or passphrase file that cannot be read: exit 3 where that is for its permissions or its size, exit 4 otherwise.
+    pub fn disk(cause: impl fmt::Display, error: &DiskError) -> Self {
+        match error {
+            DiskError::ReadableByOthers { .. } | DiskError::TooLarge { .. } => Self::unusable(cause),
+            DiskError::Io(error) => Self::input(cause, error),
+            _ => Self::io(cause),
+        }
+    }
+
     /// Exit 4, without a word: whoever read the output has seen enough of it, as `head` does.
     pub fn reader_gone() -> Self {
         Self::io("")
@@ -58,6 +75,11 @@ impl Failure {
     /// Whether there is something to say on standard error.
     pub fn is_said(&self) -> bool {
         !self.cause.is_empty()
+    }
+
+    /// The cause alone, to be said as a warning.
+    pub fn cause(&self) -> &str {
+        &self.cause
     }
 
     /// Adds what the user can do about it, with the real name of the flag.

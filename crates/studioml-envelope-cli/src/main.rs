@@ -1,5 +1,7 @@
-//! The program `studioml-envelope` (CLI.md): what cluster owners, experimenters and runners type.
+//! The program `studioml-envelope`: what cluster owners, experimenters and runners type.
 #![forbid(unsafe_code)]
+// they panic where the stream cannot be written, which ends what a server has still to do: `io` has others
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod failure;
@@ -8,33 +10,38 @@ mod load;
 mod secret_input;
 mod verbs;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
 
 use args::Cli;
-use failure::Exit;
+use failure::{Exit, Outcome};
 
 fn main() -> ExitCode {
-    let mut cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let asked_for = !error.use_stderr(); // --help and --version
-            let printed = error.print();
-            return if asked_for && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Usage as u8) };
+    let done = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) if error.use_stderr() => {
+            let _ = error.print();
+            return ExitCode::from(Exit::Usage as u8);
         }
+        Err(help) => help.print().and_then(|()| std::io::stdout().flush()).map_err(|error| io::not_printed(&error)),
     };
-    let opened = secret_input::open_descriptor(&mut cli.global.passphrase);
-    keep_memory_private();
-    match opened.and_then(|()| verbs::run(cli)) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if failure.is_said() {
-                eprintln!("{failure}");
+                io::say(&failure);
             }
             ExitCode::from(failure.exit as u8)
         }
     }
+}
+
+fn run(mut cli: Cli) -> Outcome {
+    let opened = secret_input::open_descriptor(&mut cli.global.passphrase);
+    keep_memory_private();
+    opened?;
+    verbs::run(cli)
 }
 
 /// No core dump, and no reading of this process's memory by other processes of the same user: it holds private keys.

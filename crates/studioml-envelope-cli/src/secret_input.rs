@@ -2,63 +2,72 @@
 
 use std::{
     fs::File,
-    io::{IsTerminal as _, Read as _},
+    io::{self, IsTerminal as _},
     path::Path,
 };
 
-use studioml_envelope_keys::Passphrase;
+use studioml_envelope_keys::{
+    Passphrase,
+    disk::{self, MAX_PASSPHRASE_FILE},
+};
 
 use crate::{
     args::PassphraseSource,
     failure::{Failure, Outcome},
+    io::read_secret,
 };
 
-/// Longest passphrase file read, in bytes.
-const MAX_PASSPHRASE_FILE: usize = 4096;
-
-/// The passphrase that the command line points to, if it points to one.
+/// The passphrase that the command line points to, or else the environment.
 pub fn given(source: &PassphraseSource) -> Outcome<Option<Passphrase>> {
     if let Some(path) = &source.passphrase_file {
         return read_file(path).map(Some);
     }
     if let Some(descriptor) = &source.descriptor {
-        return read(descriptor, "passphrase descriptor").map(Some);
+        let mut bytes = read_secret(descriptor, "passphrase descriptor", MAX_PASSPHRASE_FILE)?;
+        return Ok(Some(Passphrase::from_file_contents(std::mem::take(&mut *bytes))));
     }
-    Ok(None)
+    source.file_of_environment().map(|path| read_file(&path)).transpose()
 }
 
-/// Opens the inherited descriptor, before the process closes its memory and with it `/proc/self` to its own user.
+/// Takes the inherited descriptor, before the process closes its memory and with it `/proc/self` to its own user.
 pub fn open_descriptor(source: &mut PassphraseSource) -> Outcome {
     if let Some(number) = source.passphrase_fd {
-        // the kernel's own name for an inherited descriptor; opening it needs no unsafe code
-        let opened = File::open(format!("/dev/fd/{number}"));
+        // by its name it is opened anew: at its start, with a look at its permissions, and a socket not at all
+        let opened = duplicate(number).or_else(|_| File::open(format!("/dev/fd/{number}")));
         source.descriptor =
             Some(opened.map_err(|error| Failure::io(format!("passphrase descriptor {number}: {error}")))?);
     }
     Ok(())
 }
 
-/// Reads a passphrase file.
-pub fn read_file(path: &Path) -> Outcome<Passphrase> {
-    let name = format!("passphrase file {}", path.display());
-    let file = File::open(path).map_err(|error| Failure::io(format!("{name}: {error}")))?;
-    read(&file, &name)
+/// The descriptor itself, which safe code can only ask the kernel for. It is not there in every sandbox.
+#[cfg(target_os = "linux")]
+fn duplicate(number: u32) -> io::Result<File> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    use std::os::fd::AsRawFd as _;
+    let number = i32::try_from(number).map_err(|_| rustix::io::Errno::BADF)?;
+    let process = pidfd_open(getpid(), PidfdFlags::empty())?;
+    // nothing was inherited under a number that was free until now
+    if process.as_raw_fd() == number {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    Ok(File::from(pidfd_getfd(process, number, PidfdGetfdFlags::empty())?))
 }
 
-fn read(file: &File, name: &str) -> Outcome<Passphrase> {
-    // room for all of it from the start, so that no copy is left behind by a growing buffer
-    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE_FILE + 1));
-    let read = file.take(MAX_PASSPHRASE_FILE as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::io(format!("{name}: {error}")))?;
-    if bytes.len() > MAX_PASSPHRASE_FILE {
-        return Err(Failure::unusable(format!("{name}: longer than {MAX_PASSPHRASE_FILE} bytes")));
-    }
-    Ok(Passphrase::from_file_contents(std::mem::take(&mut *bytes)))
+#[cfg(not(target_os = "linux"))]
+fn duplicate(_number: u32) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Reads a passphrase file.
+pub fn read_file(path: &Path) -> Outcome<Passphrase> {
+    disk::read_passphrase(path)
+        .map_err(|error| Failure::disk(format!("passphrase file {}: {error}", path.display()), &error))
 }
 
 /// Asks on the terminal; `None` where there is no terminal to ask on.
 pub fn prompt(question: &str) -> Outcome<Option<Passphrase>> {
-    if !std::io::stdin().is_terminal() && File::open("/dev/tty").is_err() {
+    if !io::stdin().is_terminal() && File::open("/dev/tty").is_err() {
         return Ok(None);
     }
     let answer = rpassword::prompt_password(question).map_err(|error| Failure::io(format!("terminal: {error}")))?;

@@ -35,13 +35,20 @@ fn backends_name_the_library_of_each_slot() {
         assert!(shown.contains(text), "{text:?} is not in {shown}");
     }
     let json = place.run("--json backends").exits(0).stdout_text();
-    assert!(json.contains("\"secret_box\""));
+    assert!(json.contains("\"secret_box\"") && json.contains("\"cpu\":["));
+    let cpu = shown.lines().find_map(|line| line.strip_prefix("CPU:")).unwrap();
+    #[cfg(target_arch = "x86_64")]
+    assert_eq!(cpu.split(' ').any(|feature| feature == "avx2"), std::arch::is_x86_feature_detected!("avx2"), "{cpu}");
 }
 
 #[test]
 fn every_verbs_help_ends_with_an_example() {
     let place = Place::new();
     for verb in [
+        "keygen",
+        "keys",
+        "kubernetes",
+        "channel",
         "keygen encryption",
         "keygen signing",
         "fingerprint",

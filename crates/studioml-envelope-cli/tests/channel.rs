@@ -25,17 +25,23 @@ struct Served {
 
 impl Served {
     fn start(place: &Place, arguments: &str) -> Self {
+        Self::start_with(place, arguments, Stdio::inherit())
+    }
+
+    fn start_with(place: &Place, arguments: &str, stderr: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_studioml-envelope"))
             .args(["channel", "serve", "--listen", "127.0.0.1:0"])
             .args(arguments.split_whitespace())
             .current_dir(place.path())
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        let said = line.trim().trim_start_matches("listening on ").trim_start_matches("{\"listening\":\"");
+        let address = said.trim_end_matches("\"}").to_owned();
         Self { child, stdout, address }
     }
 
@@ -93,7 +99,10 @@ fn envelopes_arrive_in_the_directory_queue_and_get_receipts() {
     assert!(refused.stdout_text().contains("request.json: refused: not a message envelope"));
     place.run(&format!("{send} --key stranger message.json")).exits(4).says("may not have this key on its list");
     let wrong = fingerprint(&place, "stranger");
-    place.run(&format!("channel send --connect {} --peer {wrong} --key client message.json", served.address)).exits(4);
+    place
+        .run(&format!("channel send --connect {} --peer {wrong} --key client message.json", served.address))
+        .exits(4)
+        .says(&format!("the server is {peer}, not the --peer given"));
 
     // for the owner and the group, as far as the umask lets
     let for_the_group = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o660).open(place.file("made"));
@@ -130,6 +139,35 @@ fn a_client_taken_off_the_list_is_let_in_no_more() {
 }
 
 #[test]
+fn a_server_whose_standard_error_takes_nothing_goes_on() {
+    let place = place();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let served = Served::start_with(&place, "--key server --allow clients", full.into());
+    let peer = fingerprint(&place, "server");
+    let send = format!("channel send --connect {} --peer {peer}", served.address);
+    place.run(&format!("{send} --key stranger message.json")).exits(4);
+    place.run(&format!("{send} --key client message.json")).exits(0);
+    for (list, key) in [("stranger", "client"), ("client", "stranger")] {
+        place.write("clients", fingerprint(&place, list));
+        let deadline = Instant::now() + LONG;
+        while place.run(&format!("{send} --key {key} message.json")).exit == 0 {
+            assert!(Instant::now() < deadline, "the list is not read again");
+        }
+    }
+    served.stop(&place);
+}
+
+#[test]
+fn a_server_reports_in_json() {
+    let place = place();
+    let served = Served::start(&place, "--json --key server --allow clients");
+    let peer = fingerprint(&place, "server");
+    let send = format!("channel send --connect {} --peer {peer} --key client", served.address);
+    place.run(&format!("{send} message.json request.json")).exits(1);
+    assert_eq!(served.stop(&place), r#"{"stopped":{"accepted":1,"refused":1}}"#);
+}
+
+#[test]
 fn the_seeds_exchange_needs_a_word() {
     let place = place();
     place.run("channel serve --listen 127.0.0.1 --mode seed --unauthenticated").exits(2).says("HOST:PORT");
@@ -159,7 +197,10 @@ fn what_cannot_be_a_message_is_refused_before_a_server_is_connected_to() {
         let send = format!("channel send --connect 127.0.0.1:1 {mode}");
         place.run(&format!("{send} message.json")).exits(4);
         place.run(&format!("{send} message.json empty")).exits(3).says("empty: there is nothing in it");
-        place.run(&format!("{send} message.json large")).exits(3).says("large: larger than the 16777216 bytes");
+        place
+            .run(&format!("{send} message.json large"))
+            .exits(3)
+            .says("large: larger than the maximum of 16777216 bytes");
         place.run_with(&send, b"").exits(3).says("standard input: there is nothing in it");
     }
 }

@@ -225,3 +225,180 @@ fn keys_show_looks_behind_the_encryption_with_the_passphrase_that_is_given() {
     let shown = place.run("keys show ed25519 --passphrase-file phrase").exits(0).stdout_text();
     assert!(shown.contains("comment ") && !hidden.contains("comment "), "{hidden}{shown}");
 }
+
+#[test]
+fn a_pair_is_written_whole_or_not_at_all() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.write("elsewhere", "precious");
+    place.run("keygen signing -o key").exits(0);
+    let before = place.read("key");
+
+    // whatever stands in the place of the public key is seen before anything is written
+    std::fs::remove_file(place.file("key.pub")).unwrap();
+    symlink("elsewhere", place.file("key.pub")).unwrap();
+    for force in ["", "--force"] {
+        let refused = place.run(&format!("keygen signing -o key {force}")).exits(4);
+        let _ =
+            refused.says(if force.is_empty() { "key: the file exists" } else { "key.pub: there is a symbolic link" });
+    }
+    assert_eq!(place.read("key"), before);
+    std::fs::create_dir(place.file("d.pub")).unwrap();
+    place.run("keygen signing -o d").exits(4).says("d.pub: it is a directory");
+    place.run("keygen signing -o d --force").exits(4).says("d.pub: it is a directory");
+    assert!(!place.file("d").exists());
+
+    // and what shows only when the private key is written takes the public one back
+    symlink("/dev/full", place.file("full")).unwrap();
+    place.run("keygen signing -o full").exits(4).says("full: No space left");
+    assert!(!place.file("full.pub").exists());
+    assert_eq!(place.read("elsewhere"), b"precious");
+}
+
+#[test]
+fn a_link_in_the_place_of_an_output_is_named() {
+    let place = Place::new();
+    place.copy_vector("keyfiles/ed25519.openssh", "ed25519");
+    std::os::unix::fs::symlink("target", place.file("link")).unwrap();
+    for (target, force) in [(false, ""), (false, "--force"), (true, ""), (true, "--force")] {
+        if target {
+            place.write("target", "precious");
+        }
+        place
+            .run(&format!("keys convert ed25519 --to ssh-pub -o link {force}"))
+            .exits(4)
+            .says("link: there is a symbolic link in its place")
+            .says("remove the link")
+            .keeps_quiet_of("--force");
+    }
+    assert_eq!(place.read("target"), b"precious");
+    place.run("keys convert ed25519 --to ssh-pub -o /dev/stdout").exits(0);
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_reported_as_far_as_they_are() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    let place = Place::new();
+    place.write("phrase", "correct horse");
+    for (number, verb) in ["keygen signing", "keygen encryption --bits 2048 --passphrase-file phrase", "channel keygen"]
+        .into_iter()
+        .enumerate()
+    {
+        let name = [b"a\xff".as_slice(), number.to_string().as_bytes()].concat();
+        let mut command = place.program();
+        command.args(verb.split(' ')).args(["--json", "-o"]).arg(OsStr::from_bytes(&name));
+        let made = support::ran(&mut command, b"").exits(0).stdout_text();
+        assert!(made.contains("a\u{fffd}"), "{made}");
+    }
+}
+
+#[test]
+fn a_legacy_key_needs_no_passphrase() {
+    let place = Place::new();
+    place.run("keygen encryption -o key --bits 2048 --no-passphrase --legacy-pem").exits(0);
+    assert!(place.read("key.pem").starts_with(b"-----BEGIN RSA PRIVATE KEY-----\nM"));
+    place.tool("openssl", &["rsa", "-in", "key.pem", "-check", "-noout"]);
+}
+
+#[test]
+fn short_keys_are_warned_of_wherever_they_are_used() {
+    let place = Place::new();
+    let warning = "RSA modulus of 2048 bits; 3072 or more is advised";
+    place.run("keygen encryption -o short --bits 2048 --no-passphrase").exits(0).says(warning);
+    place.run("keygen encryption -o long --bits 3072 --no-passphrase").exits(0).keeps_quiet_of("advised");
+    place.run("keys show short.pub.pem").exits(0).says(warning);
+    place.run("keys show short.pem").exits(0).says(warning);
+    place.run("kubernetes signing --reports --key rmq_cpu_=short.pub.pem").exits(0).says(warning);
+    place.write("report.json", "{}");
+    place.run("seal --recipient short.pub.pem report.json -o report").exits(0).says(warning);
+    place.run("open --key short.pem --unverified report").exits(0).says(warning);
+    place.run("keys show long.pem").exits(0).keeps_quiet_of("advised");
+}
+
+#[test]
+fn a_private_key_that_others_can_read_is_said_where_it_is_only_looked_at() {
+    let place = Place::new();
+    place.copy_vector("keyfiles/ed25519.openssh", "ed25519");
+    place.copy_vector("keyfiles/rsa.ssh-line", "public");
+    place.chmod("public", 0o644);
+    for verb in ["fingerprint KEY", "keys show KEY", "keys convert KEY --to ssh-pub -o -"] {
+        let at = |key| verb.replace("KEY", key);
+        place.chmod("ed25519", 0o600);
+        place.run(&at("ed25519")).exits(0).keeps_quiet_of("others can read");
+        place.chmod("ed25519", 0o640);
+        place.run(&at("ed25519")).exits(0).says("warning: ed25519: others can read");
+        place.run(&format!("{} --allow-readable-key", at("ed25519"))).exits(0).keeps_quiet_of("others can read");
+        place.run(&at("public")).exits(0).keeps_quiet_of("others can read");
+    }
+    place.run("keys convert ed25519 --to pkcs8 -o copy").exits(3).says("chmod 600");
+}
+
+#[test]
+fn a_public_key_given_as_a_private_one_is_called_that() {
+    let place = Place::new();
+    place.copy_vector("python/keys/studioml_message.pub.pem", "message.pub.pem");
+    place.write("report", "");
+    for mode in [0o644, 0o600] {
+        place.chmod("message.pub.pem", mode);
+        place
+            .run("open --key message.pub.pem --unverified report")
+            .exits(3)
+            .says("a public key file where a private key is needed")
+            .keeps_quiet_of("chmod");
+    }
+}
+
+#[test]
+fn a_conversion_says_what_becomes_of_the_passphrase() {
+    let place = Place::new();
+    place.copy_vector("keyfiles/ed25519.openssh", "plain");
+    place.write("new", "another");
+    place.write("empty", "\n");
+    let convert = "keys convert plain --to pkcs8";
+    place
+        .run(&format!("{convert} -o one"))
+        .exits(0)
+        .says("warning: plain: not encrypted, and neither is what is written");
+    place.run(&format!("{convert} -o two --no-new-passphrase")).exits(0).keeps_quiet_of("warning");
+    place.run(&format!("{convert} -o three --new-passphrase-file new")).exits(0).keeps_quiet_of("warning");
+    place
+        .run(&format!("{convert} -o four --new-passphrase-file empty"))
+        .exits(3)
+        .says("passphrase file empty: the passphrase is empty")
+        .says("--no-new-passphrase");
+    assert!(!place.file("four").exists());
+}
+
+#[test]
+fn fingerprints_of_a_file_are_one_json_object() {
+    let place = Place::new();
+    for name in ["one", "other"] {
+        place.run(&format!("keygen signing -o {name}")).exits(0);
+    }
+    place.write("both", [place.read("one.pub"), place.read("other.pub")].concat());
+    let shown = place.run("fingerprint both").exits(0).stdout_text();
+    let (one, other) = shown.trim_end().split_once('\n').unwrap();
+    let json = place.run("fingerprint both --json").exits(0).stdout_text();
+    assert_eq!(json, format!("{{\"keys\":[{{\"ssh-sha256\":\"{one}\"}},{{\"ssh-sha256\":\"{other}\"}}]}}\n"));
+    let json = place.run("fingerprint one --json").exits(0).stdout_text();
+    assert_eq!(json, format!("{{\"keys\":[{{\"ssh-sha256\":\"{one}\"}}]}}\n"));
+}
+
+#[test]
+fn names_in_a_key_directory_reach_no_terminal_as_they_are() {
+    let place = Place::new();
+    place.copy_vector("signing-dir/rmq_cpu_", "signing/rmq_\u{1b}[31m_");
+    place.write("signing/rmq_\u{9b}bad\n_", "garbage");
+    for verb in [
+        "keys check signing",
+        "keys select signing --queue rmq_\u{1b}[31m_1",
+        "keys select signing --queue rmq_\u{9b}bad",
+    ] {
+        let ran = place.run(verb);
+        let said = format!("{}{}", ran.stdout_text(), ran.stderr);
+        assert!(said.lines().all(|line| !line.contains(char::is_control)), "{said:?}");
+        assert!(said.contains("rmq_"), "{said}");
+    }
+    let lines = place.run("keys check signing").exits(3).stdout_text();
+    assert!(lines.lines().any(|line| line.starts_with("ok       rmq_\\u{1b}[31m_:")), "{lines}");
+}

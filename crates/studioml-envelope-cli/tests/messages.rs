@@ -63,7 +63,9 @@ fn a_report_is_a_bare_payload_that_opens_only_unverified() {
     let place = place();
     place.run("seal --recipient message.pub.pem request.json -o report").exits(0);
     assert_eq!(place.read("report").iter().filter(|byte| **byte == b',').count(), 1);
-    let opened = place.run("open --key message.pem --passphrase-file phrase --unverified report").exits(0);
+    let unverified = "open --key message.pem --passphrase-file phrase --unverified";
+    place.run(&format!("{unverified} request.json")).exits(3).keeps_quiet_of("opened without");
+    let opened = place.run(&format!("{unverified} report")).exits(0);
     assert!(opened.stderr.contains("without a signature check"));
     assert_eq!(opened.stdout, place.read("request.json"));
     place.run(&format!("{OPEN} report")).exits(3).says("--signature");
@@ -182,6 +184,9 @@ fn the_command_line_is_held_to_its_rules() {
         .exits(3)
         .says("private key file where a public key is needed");
     place.run("open --key message.pub.pem --unverified unsigned.json").exits(3);
+    place.run("verify --signer signing.pub --queue rmq_q unsigned.json").exits(2).says("--queue");
+    place.run(&format!("{OPEN} --queue rmq_q unsigned.json")).exits(2).says("--queue");
+    place.run("open --key message.pem --unverified --queue rmq_q unsigned.json").exits(2).says("--queue");
 }
 
 #[test]
@@ -192,6 +197,10 @@ fn a_hint_fits_what_was_given() {
     place.run(&format!("{OPEN} payload")).exits(3).says(hint);
     let refused = place.run(&format!("{OPEN} request.json")).exits(3).says("not an envelope");
     assert!(!refused.stderr.contains(hint), "a Request is no payload: {}", refused.stderr);
+    place.run("seal --recipient message.pub.pem --sign signing request.json -o message.json").exits(0);
+    place.run("verify --signer signing.pub --signature AAAA message.json").exits(3).says("leave --signature out");
+    let other = place.run("verify --signer signing.pub --signature AAAA signing").exits(3);
+    let _ = other.keeps_quiet_of("leave --signature out");
 }
 
 /// As `head` does. Whoever asked for the rest sees it from the exit code.
@@ -289,4 +298,66 @@ fn the_largest_plaintext_is_configurable_on_both_sides() {
     place.run("seal --recipient message.pub.pem --sign signing request.json -o message.json").exits(0);
     place.run(&format!("{OPEN} --max-plaintext 4174 message.json")).exits(3).says("4175 bytes");
     place.run(&format!("{OPEN} --max-plaintext 4175 message.json")).exits(0);
+}
+
+#[test]
+fn only_payloads_are_signed() {
+    let place = place();
+    place.run("sign --key signing request.json").exits(3).says("comma-separated field");
+    place.run_with("sign --key signing", b"").exits(3);
+    place.run("seal --recipient message.pub.pem --sign signing request.json -o message.json").exits(0);
+    place.run("sign --key signing message.json").exits(3);
+}
+
+#[test]
+fn inspect_lists_what_is_odd() {
+    let place = place();
+    for (vector, text) in [
+        ("27", "box: not canonical base64"),
+        ("28", "box: not canonical base64"),
+        ("58", "signature: 63 bytes in none of the forms"),
+        ("59", "signature: 65 bytes in none of the forms"),
+        ("60", "signature: 3 bytes in none of the forms"),
+        ("61", "signature: not canonical base64"),
+        ("62", "signature: not canonical base64"),
+        ("63", "signature: not canonical base64"),
+        ("64", "signature: not canonical base64"),
+        ("66", "signature: 87 bytes in none of the forms"),
+        ("67", "signature: 79 bytes in none of the forms"),
+        ("77", "unknown member message.extra"),
+        ("79", "header time_added: not a number"),
+        ("84", "header experiment_lifetime: not a string"),
+    ] {
+        place.copy_vector(&format!("bad/{vector}.json"), "message.json");
+        let shown = place.run("inspect message.json").exits(0).stdout_text();
+        assert!(shown.contains(&format!("odd: {text}")), "{vector}: {text} is not in {shown}");
+    }
+    for vector in ["00", "65", "78", "83"] {
+        place.copy_vector(&format!("bad/{vector}.json"), "message.json");
+        let shown = place.run("inspect message.json").exits(0).stdout_text();
+        assert!(!shown.contains("odd:"), "{vector}: {shown}");
+    }
+    place.run("seal --recipient message.pub.pem --sign signing request.json -o ed25519.json").exits(0);
+    place.run("keygen signing -o p256 --algorithm p256").exits(0);
+    place.run("seal --recipient message.pub.pem --sign p256 request.json -o p256.json").exits(0);
+    for message in ["ed25519.json", "p256.json"] {
+        assert!(!place.run(&format!("inspect {message}")).exits(0).stdout_text().contains("odd:"), "{message}");
+    }
+}
+
+#[test]
+fn what_a_message_says_reaches_no_terminal_as_it_is() {
+    let place = place();
+    place.copy_vector("bad/00.json", "message.json");
+    let message = String::from_utf8(place.read("message.json")).unwrap();
+    let hostile: String = (0..20).map(|n| format!("\"\\u001b[3{n}m\u{9b}\u{7f}\": \"\u{9b}\", ")).collect();
+    let message = message.replacen("{\"cpus\"", &format!("{{{hostile}\"cpus\""), 1);
+    let message = message.replacen("{\"message\": {", &format!("{{\"message\": {{{hostile}"), 1);
+    place.write("hostile.json", &message);
+    let shown = place.run("inspect hostile.json").exits(0).stdout_text();
+    assert!(shown.lines().all(|line| !line.contains(char::is_control)), "{shown:?}");
+    assert!(shown.contains("odd: and 12 more unknown members"), "{shown}");
+    let opened = place.run(&format!("{OPEN} hostile.json -o opened")).exits(0).says("and 12 more");
+    assert!(opened.stderr.lines().all(|line| !line.contains(char::is_control)), "{:?}", opened.stderr);
+    assert_eq!(opened.stderr.matches("says something else").count(), 8);
 }

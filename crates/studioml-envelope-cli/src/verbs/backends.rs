@@ -1,4 +1,4 @@
-//! `backends`: which library serves which slot.
+//! `backends`: which library serves which slot, on which CPU.
 
 use serde_json::json;
 use studioml_envelope::{Implementation, provider};
@@ -21,7 +21,7 @@ pub fn run(global: &Global) -> Outcome {
                 json!({ "name": provider.name, "default": provider.name == provider::default().name, "slots": slots })
             })
             .collect();
-        return print_line(&json!({ "providers": providers }).to_string());
+        return print_line(&json!({ "providers": providers, "cpu": cpu_features() }).to_string());
     }
     for provider in provider::ALL {
         let default = if provider.name == provider::default().name { "  (default)" } else { "" };
@@ -31,5 +31,25 @@ pub fn run(global: &Global) -> Outcome {
             print_line(format!("  {slot:<14}{library} {version}  {path}").trim_end())?;
         }
     }
-    Ok(())
+    print_line(format!("CPU: {}", cpu_features().join(" ")).trim_end())
+}
+
+/// Asks for each feature that the libraries choose their code by.
+macro_rules! detected {
+    ($detect:ident: $($feature:tt)*) => {
+        [$(($feature, std::arch::$detect!($feature))),*]
+    };
+}
+
+/// The features of this CPU that the libraries have code for; each takes the best that it has and finds.
+fn cpu_features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    let features = detected!(is_x86_feature_detected:
+        "aes" "pclmulqdq" "ssse3" "sse4.1" "avx" "avx2" "bmi1" "bmi2" "adx" "sha" "vaes" "vpclmulqdq" "avx512f" "avx512bw"
+        "avx512vl" "avx512ifma" "rdrand");
+    #[cfg(target_arch = "aarch64")]
+    let features = detected!(is_aarch64_feature_detected: "neon" "aes" "pmull" "sha2" "sha3");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let features: [(&str, bool); 0] = [];
+    features.into_iter().filter_map(|(feature, is_there)| is_there.then_some(feature)).collect()
 }

@@ -5,18 +5,19 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::json;
 use studioml_envelope::{Digest, Fingerprint, Message, MessageError, P256PrivateKey, Provider};
 use studioml_envelope_channel::{
-    AllowList, AllowListError, Connector, DEFAULT_MAX_MESSAGE, Origin, Peer, Pins, Receipt, Server, ServerEvent,
-    noise::LocalKey,
+    AllowList, AllowListError, ChannelError, Connector, DEFAULT_MAX_MESSAGE, HandshakeError, Origin, Pins, Receipt,
+    Server, ServerEvent, noise::LocalKey,
 };
 use studioml_envelope_gateway::QueueWriter;
 use tokio::net::TcpListener;
 
 use crate::{
-    args::{Channel, ChannelMode, Global},
+    args::{Algorithm, Channel, ChannelMode, Global, SigningPair},
     failure::{Failure, Outcome},
-    io::{name_of, print_line, read_input, warn},
+    io::{Limit, name_of, print_line, read_input, say, warn},
     load,
     verbs::keygen,
 };
@@ -27,7 +28,9 @@ const ALLOW_LIST_INTERVAL: std::time::Duration = std::time::Duration::from_secs(
 /// Runs a `channel` verb.
 pub fn run(global: &Global, channel: Channel, provider: &Provider) -> Outcome {
     match channel {
-        Channel::Keygen { name, comment, force } => keygen::channel(global, provider, &name, &comment, force),
+        Channel::Keygen { name, comment, force } => {
+            keygen::signing(global, &SigningPair { name, algorithm: Algorithm::P256, comment, force }, provider)
+        }
         Channel::Serve { listen, key, allow, to, mode } => {
             check_address("--listen", &listen)?;
             let server = match mode.wanted()? {
@@ -88,7 +91,10 @@ fn local_key(path: &Path, global: &Global, provider: &Provider) -> Outcome<Local
 fn open_allow_list(path: &Path) -> Outcome<Arc<AllowList>> {
     let list = AllowList::open(path).map_err(|error| {
         let cause = format!("{}: {error}", path.display());
-        if matches!(error, AllowListError::Io(_)) { Failure::io(cause) } else { Failure::unusable(cause) }
+        match &error {
+            AllowListError::Io(error) => Failure::input(cause, error),
+            _ => Failure::unusable(cause),
+        }
     })?;
     if list.is_empty() {
         warn(format!("{}: no fingerprint in it, so nobody is let in", path.display()));
@@ -111,6 +117,7 @@ struct Outlet {
 
 /// Serves until SIGTERM or Ctrl-C, then lets connections finish what they are at.
 async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
+    let json = outlet.json;
     let listener = TcpListener::bind(listen).await.map_err(|error| Failure::io(format!("{listen}: {error}")))?;
     let address = listener.local_addr().map_err(|error| Failure::io(format!("{listen}: {error}")))?;
     let queue = match &outlet.to {
@@ -122,11 +129,14 @@ async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
     };
     allow_many_connections();
     let stopped = stopped()?; // who has read the address may send the signal
-    print_line(&format!("listening on {address}"))?;
+    print_line(&match json {
+        true => json!({ "listening": address.to_string() }).to_string(),
+        false => format!("listening on {address}"),
+    })?;
 
     if let Some(allow) = serving.allow {
         let report = |list: &AllowList, outcome: Result<(), &_>| match outcome {
-            Ok(()) => eprintln!("studioml-envelope: allow-list reloaded: {} fingerprints", list.len()),
+            Ok(()) => say(format!("studioml-envelope: allow-list reloaded: {} fingerprints", list.len())),
             Err(error) => warn(format!("{}: {error}", list.path().display())),
         };
         tokio::spawn(allow.watch(ALLOW_LIST_INTERVAL, report));
@@ -143,7 +153,11 @@ async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
         }
     };
     let report = serving.server.with_observer(log_event).serve(listener, handler, stopped).await;
-    print_line(&format!("stopped: {} messages accepted, {} refused", report.messages_accepted, report.messages_refused))
+    let (accepted, refused) = (report.messages_accepted, report.messages_refused);
+    print_line(&match json {
+        true => json!({ "stopped": { "accepted": accepted, "refused": refused } }).to_string(),
+        false => format!("stopped: {accepted} messages accepted, {refused} refused"),
+    })
 }
 
 /// What becomes of a message: it has to be an envelope, and it has to be in the queue before it is accepted.
@@ -170,9 +184,9 @@ fn file_name(identity: &[u8; 32]) -> String {
 
 /// One line a message on standard output: who, how much, what was answered. Never what is in it.
 fn log_message(json: bool, origin: &Origin, bytes: usize, receipt: &Receipt) {
-    let peer = peer_name(&origin.peer);
+    let peer = origin.peer.to_string();
     let line = match (json, receipt) {
-        (true, receipt) => serde_json::json!({
+        (true, receipt) => json!({
             "peer": peer, "address": origin.address.to_string(), "bytes": bytes, "receipt": receipt,
         })
         .to_string(),
@@ -183,17 +197,10 @@ fn log_message(json: bool, origin: &Origin, bytes: usize, receipt: &Receipt) {
     let _ = print_line(&line);
 }
 
-fn peer_name(peer: &Peer) -> String {
-    peer.key().map_or_else(|| "unauthenticated".to_owned(), |key| key.fingerprint().to_string())
-}
-
 fn log_event(event: &ServerEvent<'_>) {
     match event {
-        ServerEvent::AcceptFailed { error } => warn(format!("accepting a connection: {error}")),
-        ServerEvent::Refused { address, refusal } => warn(format!("{address}: refused: {refusal:?}")),
-        ServerEvent::HandshakeFailed { address, error } => warn(format!("{address}: {error}")),
-        ServerEvent::Ended { address, error: Some(error), .. } => warn(format!("{address}: {error}")),
-        _ => {}
+        ServerEvent::Established { .. } | ServerEvent::Ended { error: None, .. } => {}
+        event => warn(event),
     }
 }
 
@@ -222,7 +229,7 @@ fn allow_many_connections() {
 /// Sends each message and prints its receipt. Succeeds only if every one was accepted.
 async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBuf]) -> Outcome {
     let messages = inputs.iter().map(|path| read_message(path)).collect::<Outcome<Vec<_>>>()?;
-    let mut client = connector.connect(address).await.map_err(|error| Failure::io(format!("{address}: {error}")))?;
+    let mut client = connector.connect(address).await.map_err(|error| not_connected(address, &error))?;
     let mut refused = 0_usize;
     for (number, (name, message)) in messages.iter().enumerate() {
         let receipt = client.submit(message).await.map_err(|error| {
@@ -232,7 +239,7 @@ async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBu
             if unknown { failure.hint("the server may not have this key on its list of clients") } else { failure }
         })?;
         match (json, &receipt) {
-            (true, receipt) => print_line(&serde_json::json!({ "message": name, "receipt": receipt }).to_string())?,
+            (true, receipt) => print_line(&json!({ "message": name, "receipt": receipt }).to_string())?,
             (false, Receipt::Accepted) => print_line(&format!("{name}: accepted"))?,
             (false, Receipt::Refused { reason }) => print_line(&format!("{name}: refused: {reason}"))?,
         }
@@ -247,12 +254,20 @@ async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBu
     Ok(())
 }
 
+fn not_connected(address: &str, error: &ChannelError) -> Failure {
+    match error {
+        ChannelError::Handshake(HandshakeError::PeerNotAllowed { fingerprint }) => {
+            Failure::io(format!("{address}: the server is {fingerprint}, not the --peer given"))
+        }
+        error => Failure::io(format!("{address}: {error}")),
+    }
+}
+
 /// A message under the name that it is told of by. What no server would get to see is refused before one is connected to.
 fn read_message(path: &Path) -> Outcome<(String, Vec<u8>)> {
-    let (name, message) = (name_of(Some(path)), read_input(Some(path))?);
-    match message.len() {
-        0 => Err(Failure::unusable(format!("{name}: there is nothing in it"))),
-        1..=DEFAULT_MAX_MESSAGE => Ok((name, message)),
-        _ => Err(Failure::unusable(format!("{name}: larger than the {DEFAULT_MAX_MESSAGE} bytes of a message"))),
+    let (name, message) = (name_of(Some(path)), read_input(Some(path), Limit::channel(DEFAULT_MAX_MESSAGE))?);
+    if message.is_empty() {
+        return Err(Failure::unusable(format!("{name}: there is nothing in it")));
     }
+    Ok((name, message))
 }

@@ -1,6 +1,6 @@
 //! `fingerprint`: of a public or private key file of any kind.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use studioml_envelope::{Fingerprint, FingerprintForm, Provider};
 
 use crate::{
@@ -19,14 +19,17 @@ pub fn run(global: &Global, arguments: &Arguments, provider: &Provider) -> Outco
         Form::SpkiSha1 => Some(FingerprintForm::SpkiSha1),
         Form::All => None,
     };
-    for (key, _) in load::public_halves(&arguments.key, global, provider)? {
-        let fingerprints = match form {
-            Some(form) => vec![Fingerprint::of(&key, form, provider.digest)],
-            None => Fingerprint::all_of(&key, provider.digest).to_vec(),
-        };
-        if global.json {
-            print_line(&as_json(&fingerprints).to_string())?;
-        } else if form.is_some() {
+    let keys = load::public_halves(&arguments.key, global, provider)?;
+    let keys = keys.iter().map(|(key, _)| match form {
+        Some(form) => vec![Fingerprint::of(key, form, provider.digest)],
+        None => Fingerprint::all_of(key, provider.digest).to_vec(),
+    });
+    if global.json {
+        let keys: Vec<_> = keys.map(|fingerprints| as_json(&fingerprints)).collect();
+        return print_line(&json!({ "keys": keys }).to_string());
+    }
+    for fingerprints in keys {
+        if form.is_some() {
             fingerprints.iter().try_for_each(|one| print_line(&one.to_string()))?;
         } else {
             fingerprints.iter().try_for_each(|one| print_line(&format!("{:<12}{one}", one.form().name())))?;

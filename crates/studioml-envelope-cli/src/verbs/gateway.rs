@@ -26,8 +26,8 @@ pub fn run(global: &Global, gateway: &Gateway, provider: &Provider) -> Outcome {
 
 fn run_check(global: &Global, gateway: &Gateway, provider: &Provider) -> Outcome {
     // a file that cannot be read has nothing in it to be found wrong
-    if let Err(error @ ConfigError::Read { .. }) = Config::read(&gateway.config) {
-        return Err(Failure::io(error));
+    if let Err(ref error @ ConfigError::Read { ref source, .. }) = Config::read(&gateway.config) {
+        return Err(Failure::input(error, source));
     }
     let report = check(&gateway.config, provider);
     if global.json {
@@ -45,7 +45,7 @@ fn run_check(global: &Global, gateway: &Gateway, provider: &Provider) -> Outcome
 fn failure(gateway: &Gateway, error: &ServiceError) -> Failure {
     let path = gateway.config.display();
     let failure = match error {
-        ServiceError::Config(ConfigError::Read { .. }) => return Failure::io(error),
+        ServiceError::Config(ConfigError::Read { source, .. }) => return Failure::input(error, source),
         ServiceError::Gateway(GatewayError::Io { source, .. }) if source.kind() != ErrorKind::InvalidInput => {
             return Failure::io(format!("{path}: {error}"));
         }

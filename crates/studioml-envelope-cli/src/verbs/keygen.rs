@@ -4,84 +4,83 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use studioml_envelope::{
-    Fingerprint, FingerprintForm, PrivateKey, Provider, PublicKey, Signer, generate_ed25519, generate_p256,
-    generate_rsa,
+    Fingerprint, FingerprintForm, PrivateKey, Provider, PublicKey, SecretBytes, Signer, generate_ed25519,
+    generate_p256, generate_rsa,
 };
 use studioml_envelope_keys::{Passphrase, PrivateFormat, PublicFormat, encode_private, encode_public};
 
 use crate::{
-    args::{Algorithm, Global, Keygen},
+    args::{Algorithm, EncryptionPair, Global, Keygen, SigningPair},
     failure::{Failure, Outcome},
     io::{Contents, check_output, print_line, warn, write_file},
+    load::warn_if_weak,
     secret_input,
 };
 
 /// Makes a key pair.
-pub fn run(global: &Global, keygen: Keygen, provider: &Provider) -> Outcome {
+pub fn run(global: &Global, keygen: &Keygen, provider: &Provider) -> Outcome {
     match keygen {
-        Keygen::Encryption { name, bits, no_passphrase, legacy_pem, force } => {
-            encryption(global, provider, &name, bits, no_passphrase, legacy_pem, force)
-        }
-        Keygen::Signing { name, algorithm, comment, force } => {
-            signing(global, provider, &name, algorithm, &comment, force)
-        }
+        Keygen::Encryption(wanted) => encryption(global, wanted, provider),
+        Keygen::Signing(wanted) => signing(global, wanted, provider),
     }
 }
 
-fn encryption(
-    global: &Global,
-    provider: &Provider,
-    name: &Path,
-    bits: usize,
-    no_passphrase: bool,
-    legacy_pem: bool,
-    force: bool,
-) -> Outcome {
-    let (private_file, public_file) = (with_suffix(name, ".pem"), with_suffix(name, ".pub.pem"));
-    check_output(Some(&private_file), force)?;
-    check_output(Some(&public_file), force)?;
-    let passphrase = if no_passphrase { None } else { Some(new_passphrase(global, &private_file)?) };
+fn encryption(global: &Global, wanted: &EncryptionPair, provider: &Provider) -> Outcome {
+    let files = Files::checked(with_suffix(&wanted.name, ".pem"), with_suffix(&wanted.name, ".pub.pem"), wanted.force)?;
+    let passphrase = if wanted.no_passphrase { None } else { Some(new_passphrase(global, &files.private)?) };
 
-    let key = generate_rsa(provider, bits).map_err(Failure::unusable)?;
-    let public = key.public_key().clone();
-    let public = PublicKey::Rsa(public);
-    let format = if legacy_pem { PrivateFormat::LegacyPem } else { PrivateFormat::Pkcs8 };
+    let key = generate_rsa(provider, wanted.bits).map_err(Failure::unusable)?;
+    let public = PublicKey::Rsa(key.public_key().clone());
+    warn_if_weak(&files.private.display().to_string(), &public);
+    let format = if wanted.legacy_pem { PrivateFormat::LegacyPem } else { PrivateFormat::Pkcs8 };
     let private = encode_private(&PrivateKey::Rsa(key), format, passphrase.as_ref(), "", provider);
     let public_pem = encode_public(&public, PublicFormat::Pkcs1Pem, "").map_err(Failure::unusable)?;
-    write_file(&private_file, private.map_err(Failure::unusable)?.expose_secret(), Contents::Secret, force)?;
-    write_file(&public_file, &public_pem, Contents::Public, force)?;
-    report(global, provider, &public, &private_file, &public_file)
+    files.write(&private.map_err(Failure::unusable)?, &public_pem)?;
+    report(global, provider, &public, &files)
 }
 
-fn signing(
-    global: &Global,
-    provider: &Provider,
-    name: &Path,
-    algorithm: Algorithm,
-    comment: &str,
-    force: bool,
-) -> Outcome {
-    let public_file = with_suffix(name, ".pub");
-    check_output(Some(name), force)?;
-    check_output(Some(&public_file), force)?;
+/// A signing pair; the channel's static keys are such pairs too.
+pub fn signing(global: &Global, wanted: &SigningPair, provider: &Provider) -> Outcome {
+    let files = Files::checked(wanted.name.clone(), with_suffix(&wanted.name, ".pub"), wanted.force)?;
     let passphrase = secret_input::given(&global.passphrase)?.map(without_line_end);
 
-    let key = match algorithm {
+    let key = match wanted.algorithm {
         Algorithm::Ed25519 => generate_ed25519(provider),
         Algorithm::P256 => generate_p256(provider),
     };
     let key = key.map_err(Failure::unusable)?;
     let public = PublicKey::from(*Signer::new(provider, &key).map_err(Failure::unusable)?.public_key());
-    let private = encode_private(&key.into(), PrivateFormat::OpenSsh, passphrase.as_ref(), comment, provider);
-    let line = encode_public(&public, PublicFormat::SshLine, comment).map_err(Failure::unusable)?;
-    write_file(name, private.map_err(Failure::unusable)?.expose_secret(), Contents::Secret, force)?;
-    write_file(&public_file, &line, Contents::Public, force)?;
-    report(global, provider, &public, name, &public_file)
+    let private = encode_private(&key.into(), PrivateFormat::OpenSsh, passphrase.as_ref(), &wanted.comment, provider);
+    let line = encode_public(&public, PublicFormat::SshLine, &wanted.comment).map_err(Failure::unusable)?;
+    files.write(&private.map_err(Failure::unusable)?, &line)?;
+    report(global, provider, &public, &files)
 }
 
-/// A P-256 pair for the channel, in the same files as a signing pair.
-pub fn channel(global: &Global, provider: &Provider, name: &Path, comment: &str, force: bool) -> Outcome {
-    signing(global, provider, name, Algorithm::P256, comment, force)
+/// The two files of a pair.
+struct Files {
+    private: PathBuf,
+    public: PathBuf,
+    force: bool,
+}
+
+impl Files {
+    /// Two places that can be written to, as far as that can be told beforehand.
+    fn checked(private: PathBuf, public: PathBuf, force: bool) -> Outcome<Self> {
+        check_output(Some(&private), force)?;
+        check_output(Some(&public), force)?;
+        Ok(Self { private, public, force })
+    }
+
+    /// The public key first, and taken back where the private one cannot be written: an old private key is not lost for a
+    /// pair that is not whole.
+    fn write(&self, private: &SecretBytes, public: &[u8]) -> Outcome {
+        write_file(&self.public, public, Contents::Public, self.force)?;
+        write_file(&self.private, private.expose_secret(), Contents::Secret, self.force).inspect_err(|_| {
+            if self.public.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+                let _ = std::fs::remove_file(&self.public);
+            }
+        })
+    }
 }
 
 /// The passphrase for a new private key: from where the command line says, else typed twice.
@@ -100,7 +99,7 @@ fn new_passphrase(global: &Global, file: &Path) -> Outcome<Passphrase> {
     }
 }
 
-/// A file's trailing line end is not part of a new passphrase, and the user is told (FORMAT §5).
+/// A file's trailing line end is not part of a new passphrase, and the user is told (docs/spec.md §5).
 fn without_line_end(passphrase: Passphrase) -> Passphrase {
     let (passphrase, stripped) = passphrase.strip_line_end();
     if stripped {
@@ -115,21 +114,17 @@ fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(file)
 }
 
-fn report(
-    global: &Global,
-    provider: &Provider,
-    public: &PublicKey,
-    private_file: &Path,
-    public_file: &Path,
-) -> Outcome {
+fn report(global: &Global, provider: &Provider, public: &PublicKey, files: &Files) -> Outcome {
     let fingerprint = Fingerprint::of(public, FingerprintForm::SshSha256, provider.digest).to_string();
+    // a name that is not UTF-8 is shown as far as it is
+    let (private_file, public_file) = (files.private.display().to_string(), files.public.display().to_string());
     if global.json {
         let report = json!({
             "private_key": private_file, "public_key": public_file, "kind": public.kind(), "fingerprint": fingerprint,
         });
         return print_line(&report.to_string());
     }
-    print_line(&format!("private key: {} (keep it to yourself)", private_file.display()))?;
-    print_line(&format!("public key:  {}", public_file.display()))?;
+    print_line(&format!("private key: {private_file} (keep it to yourself)"))?;
+    print_line(&format!("public key:  {public_file}"))?;
     print_line(&format!("fingerprint: {fingerprint}"))
 }

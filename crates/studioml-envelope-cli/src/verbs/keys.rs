@@ -5,15 +5,15 @@ use std::path::Path;
 use serde_json::json;
 use studioml_envelope::{Fingerprint, FingerprintForm, PrivateKey, Provider, PublicKey};
 use studioml_envelope_keys::{
-    Description, KeyFileError, PrivateFormat, PublicFormat,
-    directory::{DirectoryError, DirectoryKind, ReportKeys, Selection, SigningKeys, check_directory},
+    Description, KeyFileError, Passphrase, PrivateFormat, PublicFormat,
+    directory::{DirectoryKind, ReportKeys, Selection, SigningKeys, check_directory},
     encode_private, encode_public,
 };
 
 use crate::{
-    args::{Global, KeyFormat, Keys},
+    args::{Convert, Global, KeyFormat, Keys},
     failure::{Failure, Outcome},
-    io::{Contents, check_output, name_of, print_line, write_output},
+    io::{Contents, check_output, name_of, print_line, printable, warn, write_output},
     load, secret_input,
     verbs::fingerprint::as_json,
 };
@@ -22,10 +22,7 @@ use crate::{
 pub fn run(global: &Global, keys: Keys, provider: &Provider) -> Outcome {
     match keys {
         Keys::Show { file } => show(global, &file, provider),
-        Keys::Convert { file, to, output, new_passphrase_file, no_new_passphrase, force } => {
-            let new = NewPassphrase { file: new_passphrase_file.as_deref(), none: no_new_passphrase };
-            convert(global, provider, &file, to, &output, &new, force)
-        }
+        Keys::Convert(wanted) => convert(global, &wanted, provider),
         Keys::Check { directory } => check(global, &directory, provider),
         Keys::Select { directory, queue } => select(global, &directory, &queue, provider),
     }
@@ -33,6 +30,7 @@ pub fn run(global: &Global, keys: Keys, provider: &Provider) -> Outcome {
 
 fn show(global: &Global, file: &Path, provider: &Provider) -> Outcome {
     let keys = load::descriptions(file, global, provider)?;
+    keys.iter().filter_map(|key| key.public_key.as_ref()).for_each(|key| load::warn_if_weak(&name_of(Some(file)), key));
     if global.json {
         let keys: Vec<_> = keys.iter().map(|key| key_as_json(key, provider)).collect();
         return print_line(&json!({ "keys": keys }).to_string());
@@ -89,60 +87,52 @@ fn size_in_bits(key: &PublicKey) -> usize {
     }
 }
 
-/// What the command line says of the passphrase of the key to be written.
-struct NewPassphrase<'p> {
-    file: Option<&'p Path>,
-    none: bool,
+fn convert(global: &Global, wanted: &Convert, provider: &Provider) -> Outcome {
+    check_output(Some(&wanted.output), wanted.force)?;
+    match wanted.to {
+        KeyFormat::Pkcs8 => convert_private(global, wanted, PrivateFormat::Pkcs8, provider),
+        KeyFormat::LegacyPem => convert_private(global, wanted, PrivateFormat::LegacyPem, provider),
+        KeyFormat::Openssh => convert_private(global, wanted, PrivateFormat::OpenSsh, provider),
+        KeyFormat::Pkcs1Pub => convert_public(global, wanted, PublicFormat::Pkcs1Pem, provider),
+        KeyFormat::SpkiPub => convert_public(global, wanted, PublicFormat::SpkiPem, provider),
+        KeyFormat::SshPub => convert_public(global, wanted, PublicFormat::SshLine, provider),
+    }
 }
 
-fn convert(
-    global: &Global,
-    provider: &Provider,
-    file: &Path,
-    to: KeyFormat,
-    output: &Path,
-    new: &NewPassphrase<'_>,
-    force: bool,
-) -> Outcome {
-    check_output(Some(output), force)?;
-    let public_format = match to {
-        KeyFormat::Pkcs8 => return convert_private(global, provider, file, PrivateFormat::Pkcs8, output, new, force),
-        KeyFormat::LegacyPem => {
-            return convert_private(global, provider, file, PrivateFormat::LegacyPem, output, new, force);
-        }
-        KeyFormat::Openssh => {
-            return convert_private(global, provider, file, PrivateFormat::OpenSsh, output, new, force);
-        }
-        KeyFormat::Pkcs1Pub => PublicFormat::Pkcs1Pem,
-        KeyFormat::SpkiPub => PublicFormat::SpkiPem,
-        KeyFormat::SshPub => PublicFormat::SshLine,
-    };
-    let keys = load::public_halves(file, global, provider)?;
-    let encoded = keys.iter().map(|(key, comment)| encode_public(key, public_format, comment));
-    let encoded = encoded.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(file, &error))?.concat();
-    write_output(Some(output), &encoded, Contents::Public, force)
+fn convert_public(global: &Global, wanted: &Convert, format: PublicFormat, provider: &Provider) -> Outcome {
+    let keys = load::public_halves(&wanted.file, global, provider)?;
+    let encoded = keys.iter().map(|(key, comment)| encode_public(key, format, comment));
+    let encoded = encoded.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(&wanted.file, &error))?.concat();
+    write_output(Some(&wanted.output), &encoded, Contents::Public, wanted.force)
 }
 
-fn convert_private(
-    global: &Global,
-    provider: &Provider,
-    file: &Path,
-    format: PrivateFormat,
-    output: &Path,
-    new: &NewPassphrase<'_>,
-    force: bool,
-) -> Outcome {
-    let read = load::unlocked(file, global, provider)?;
-    let given = match (new.none, new.file) {
-        (true, _) => None,
-        (false, Some(path)) => Some(secret_input::read_file(path)?.strip_line_end().0),
-        (false, None) => read.passphrase,
-    };
+fn convert_private(global: &Global, wanted: &Convert, format: PrivateFormat, provider: &Provider) -> Outcome {
+    let read = load::unlocked(&wanted.file, global, provider)?;
+    let passphrase = new_passphrase(wanted, read.passphrase)?;
     let comment = read.key.description().comment.clone().unwrap_or_default();
     let key: PrivateKey = read.key.into_key();
-    let encoded = encode_private(&key, format, given.as_ref(), &comment, provider);
-    let encoded = encoded.map_err(|error| unusable(file, &error))?;
-    write_output(Some(output), encoded.expose_secret(), Contents::Secret, force)
+    let encoded = encode_private(&key, format, passphrase.as_ref(), &comment, provider);
+    let encoded = encoded.map_err(|error| unusable(&wanted.file, &error))?;
+    write_output(Some(&wanted.output), encoded.expose_secret(), Contents::Secret, wanted.force)
+}
+
+/// The passphrase of the key to be written: as the command line says, else the one that the key was read with.
+fn new_passphrase(wanted: &Convert, old: Option<Passphrase>) -> Outcome<Option<Passphrase>> {
+    if wanted.no_new_passphrase {
+        return Ok(None);
+    }
+    let Some(path) = &wanted.new_passphrase_file else {
+        if old.is_none() {
+            warn(format!("{}: not encrypted, and neither is what is written", name_of(Some(&wanted.file))));
+        }
+        return Ok(old);
+    };
+    let (new, _) = secret_input::read_file(path)?.strip_line_end();
+    if new.is_empty() {
+        return Err(Failure::unusable(format!("passphrase file {}: the passphrase is empty", path.display()))
+            .hint("--no-new-passphrase writes the key without one"));
+    }
+    Ok(Some(new))
 }
 
 fn unusable(file: &Path, error: &KeyFileError) -> Failure {
@@ -150,7 +140,8 @@ fn unusable(file: &Path, error: &KeyFileError) -> Failure {
 }
 
 fn check(global: &Global, directory: &Path, provider: &Provider) -> Outcome {
-    let report = check_directory(directory, None, provider).map_err(|error| unreadable(directory, &error))?;
+    let report =
+        check_directory(directory, None, provider).map_err(|error| load::unreadable_directory(directory, &error))?;
     let fingerprint = |key| Fingerprint::of(key, FingerprintForm::SshSha256, provider.digest).to_string();
     if global.json {
         let live: Vec<_> = report
@@ -173,10 +164,10 @@ fn check(global: &Global, directory: &Path, provider: &Provider) -> Outcome {
     } else {
         for file in &report.live {
             let keys: Vec<_> = file.keys.iter().map(|key| format!("{} {}", key.kind(), fingerprint(key))).collect();
-            print_line(&format!("ok       {}: {}", file.file, keys.join(", ")))?;
+            print_line(&printable(&format!("ok       {}: {}", file.file, keys.join(", "))))?;
         }
         for finding in &report.findings {
-            print_line(&format!("{:<8} {finding}", finding.severity().to_string()))?;
+            print_line(&printable(&format!("{:<8} {finding}", finding.severity().to_string())))?;
         }
         if report.live.is_empty() {
             print_line("no keys: everything is refused")?;
@@ -189,14 +180,16 @@ fn check(global: &Global, directory: &Path, provider: &Provider) -> Outcome {
 }
 
 fn select(global: &Global, directory: &Path, queue: &str, provider: &Provider) -> Outcome {
-    let report = check_directory(directory, None, provider).map_err(|error| unreadable(directory, &error))?;
+    let report =
+        check_directory(directory, None, provider).map_err(|error| load::unreadable_directory(directory, &error))?;
     if report.kind == DirectoryKind::Reports {
-        let keys = ReportKeys::load(directory, provider).map_err(|error| unreadable(directory, &error))?;
+        let keys =
+            ReportKeys::load(directory, provider).map_err(|error| load::unreadable_directory(directory, &error))?;
         return print_selection(global, queue, provider, &keys.select(queue), |key| {
             PublicKey::Rsa(key.public_key().clone())
         });
     }
-    let keys = SigningKeys::load(directory, provider).map_err(|error| unreadable(directory, &error))?;
+    let keys = SigningKeys::load(directory, provider).map_err(|error| load::unreadable_directory(directory, &error))?;
     print_selection(global, queue, provider, &keys.select(queue), |key| (*key.public_key()).into())
 }
 
@@ -221,9 +214,5 @@ fn print_selection<K>(
     if global.json {
         return print_line(&json!({ "prefix": prefix, "fingerprints": fingerprints }).to_string());
     }
-    fingerprints.iter().try_for_each(|fingerprint| print_line(&format!("{prefix} {fingerprint}")))
-}
-
-fn unreadable(directory: &Path, error: &DirectoryError) -> Failure {
-    Failure::io(format!("{}: {error}", directory.display()))
+    fingerprints.iter().try_for_each(|fingerprint| print_line(&printable(&format!("{prefix} {fingerprint}"))))
 }

@@ -1,21 +1,21 @@
 //! `kubernetes`: manifests from key files, in the seed's layout.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use studioml_envelope::{Provider, SecretBytes};
 use studioml_envelope_keys::{
-    disk::{self, Access},
     kubernetes::{
-        DeploymentOptions, ManifestError, QueueKeys, deployment, encryption_secrets, is_read_by_older_runners,
-        prefix_warning, queue_secret,
+        DeploymentOptions, ManifestError, PASSPHRASE_SECRET, QueueKeys, deployment, encryption_secrets,
+        is_read_by_older_runners, prefix_warning, queue_secret,
     },
+    read_public,
 };
 
 use crate::{
     args::{Global, Kubernetes},
     failure::{Failure, Outcome},
-    io::{Contents, name_of, read_input, warn, write_output},
-    load::key_failure,
+    io::{Contents, Limit, name_of, read_input, warn, write_output},
+    load::{self, key_failure, warn_if_weak},
     secret_input,
 };
 
@@ -43,19 +43,30 @@ pub fn run(global: &Global, kubernetes: Kubernetes, provider: &Provider) -> Outc
 }
 
 fn secrets(global: &Global, provider: &Provider, private: &Path, public: &Path, namespace: Option<&str>) -> Outcome {
-    let access = if global.allow_readable_key { Access::Anyone } else { Access::OwnerOnly };
-    let private_file = disk::read_private(private, access)
-        .map_err(|error| Failure::unusable(format!("{}: {error}", private.display())))?;
-    let public_file = read_input(Some(public))?;
-    let passphrase = secret_input::given(&global.passphrase)?;
+    let name = name_of(Some(private));
+    let private_file = load::read_private_file(private, global, provider)?;
+    let unlocked = load::unlock(&name, private_file.expose_secret(), global, provider)?;
+    let public_file = read_input(Some(public), Limit::KEY_FILE)?;
+    let passphrase = match unlocked.passphrase {
+        // for a key that needs none it is refused, unless it stands in the environment for other keys
+        None if global.passphrase.is_on_command_line() => secret_input::given(&global.passphrase)?,
+        passphrase => passphrase,
+    };
     let manifest =
-        encryption_secrets(private_file.expose_secret(), &public_file, passphrase.as_ref(), namespace, provider)
-            .map_err(unusable)?;
+        encryption_secrets(private_file.expose_secret(), &public_file, passphrase.as_ref(), namespace, provider);
+    let manifest = manifest.map_err(|error| match error {
+        // the private key has been read above
+        ManifestError::KeyFile { error, .. } => key_failure(&name_of(Some(public)), &error),
+        error => unusable(error),
+    })?;
     let older = is_read_by_older_runners(private_file.expose_secret(), provider);
-    if !older.map_err(|error| key_failure(&name_of(Some(private)), &error))? {
+    if !older.map_err(|error| key_failure(&name, &error))? {
+        warn(format!("{name}: deployed runners read legacy PEM only; `keys convert --to legacy-pem` makes it"));
+    }
+    if passphrase.is_none() {
         warn(format!(
-            "{}: deployed runners read legacy PEM only; `keys convert --to legacy-pem` makes it",
-            private.display()
+            "{name}: not encrypted, so there is no {PASSPHRASE_SECRET}, without which a pod of `kubernetes deployment` \
+             does not start"
         ));
     }
     write_output(None, SecretBytes::expose_secret(&manifest), Contents::Secret, false)
@@ -64,18 +75,23 @@ fn secrets(global: &Global, provider: &Provider, private: &Path, public: &Path, 
 fn queue_keys(keys: &[String], kind: QueueKeys, namespace: Option<&str>) -> Outcome {
     let mut files = Vec::with_capacity(keys.len());
     for key in keys {
-        let Some((prefix, file)) = key.split_once('=') else {
+        let Some((prefix, file)) = key.split_once('=').filter(|(prefix, _)| !prefix.is_empty()) else {
             return Err(
                 Failure::usage(format!("{key:?} is not PREFIX=FILE")).hint("--key rmq_cpu_=studioml_signing.pub")
             );
         };
+        files.push((prefix, file, read_input(Some(Path::new(file)), Limit::KEY_FILE)?));
+    }
+    let contents = files.iter().map(|(prefix, _, contents)| (*prefix, contents.as_slice()));
+    let manifest = queue_secret(kind, contents, namespace).map_err(unusable)?;
+    for (prefix, file, contents) in &files {
         if let Some(problem) = prefix_warning(prefix) {
             warn(format!("{prefix}: {problem}"));
         }
-        files.push((prefix, read_input(Some(&PathBuf::from(file)))?));
+        if let Ok(key) = read_public(contents) {
+            warn_if_weak(file, &key.key);
+        }
     }
-    let files = files.iter().map(|(prefix, contents)| (*prefix, contents.as_slice()));
-    let manifest = queue_secret(kind, files, namespace).map_err(unusable)?;
     write_output(None, manifest.as_bytes(), Contents::Public, false)
 }
 

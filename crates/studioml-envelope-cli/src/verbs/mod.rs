@@ -25,7 +25,7 @@ pub fn run(cli: Cli) -> Outcome {
     let Cli { global, verb } = cli;
     let provider = chosen_provider(&global)?;
     match verb {
-        Verb::Keygen(keygen) => keygen::run(&global, keygen, &provider),
+        Verb::Keygen(keygen) => keygen::run(&global, &keygen, &provider),
         Verb::Fingerprint(fingerprint) => fingerprint::run(&global, &fingerprint, &provider),
         Verb::Keys(keys) => keys::run(&global, keys, &provider),
         Verb::Seal(seal) => seal::seal(&global, &seal, &provider),

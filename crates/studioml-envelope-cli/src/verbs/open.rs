@@ -7,7 +7,7 @@ use super::verify::{verify_input, warn_of_claim};
 use crate::{
     args::{Global, Open},
     failure::{Failure, Outcome},
-    io::{Contents, check_output, print_line, read_input, warn, write_output},
+    io::{Contents, Limit, check_output, print_line, read_input, warn, write_output},
     load,
 };
 
@@ -22,7 +22,7 @@ pub fn run(global: &Global, open: &Open, provider: &Provider) -> Outcome {
     let verifier = if open.unverified { None } else { Some(load::verifier(&open.trust, provider)?) };
     let opener = load::opener(open.key.as_deref(), open.secrets.as_deref(), global, provider)?;
 
-    let mut input = zeroize::Zeroizing::new(read_input(io.input.as_deref())?);
+    let mut input = zeroize::Zeroizing::new(read_input(io.input.as_deref(), Limit::message(global.max_plaintext))?);
     match verifier {
         Some(verifier) => {
             let signature = open.trust.signature.as_deref();
@@ -31,19 +31,28 @@ pub fn run(global: &Global, open: &Open, provider: &Provider) -> Outcome {
             let signer = verified.verification().fingerprint;
             let opened = opener.open(verified).map_err(|error| refusal(&error))?;
             if let (Some(headers), Ok(request)) = (headers, opened.request()) {
-                for name in request.disagreements(&headers) {
-                    warn(format!("the clear-text header {name} says something else than the Request"));
-                }
+                warn_of_headers(&request.disagreements(&headers));
             }
             write_output(io.output.as_deref(), opened.plaintext(), Contents::Secret, io.force)?;
             report(global, opened.plaintext().len(), Some(&signer.to_string()))
         }
         None => {
-            warn("opened without a signature check: anybody who has the public key can have made it");
             let opened = open_unverified(&mut input, &opener, global.max_plaintext)?;
+            warn("opened without a signature check: anybody who has the public key can have made it");
             write_output(io.output.as_deref(), opened.unauthenticated_plaintext(), Contents::Secret, io.force)?;
             report(global, opened.unauthenticated_plaintext().len(), None)
         }
+    }
+}
+
+/// Says which clear-text headers lie. They are anybody's to write, so there may be any number of them.
+fn warn_of_headers(names: &[String]) {
+    const SHOWN: usize = 8;
+    for name in names.iter().take(SHOWN) {
+        warn(format!("the clear-text header {name} says something else than the Request"));
+    }
+    if let Some(more) = names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        warn(format!("and {more} more"));
     }
 }
 

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use studioml_envelope::{Provider, Sealer};
+use studioml_envelope::{Payload, Provider, Sealer};
 use studioml_envelope_keys::client_config::{ClientConfig, ConfigError};
 
 use crate::{
     args::{Global, Seal, Sign},
     failure::{Failure, Outcome},
-    io::{Contents, check_output, read_input, warn, without_line_end, write_output},
+    io::{Contents, Limit, check_output, read_input, warn, write_output},
     load,
 };
 
@@ -25,12 +25,13 @@ pub fn seal(global: &Global, seal: &Seal, provider: &Provider) -> Outcome {
     check_output(io.output.as_deref(), io.force)?;
 
     let Some(recipient) = recipient else {
-        return clear_text(seal);
+        return clear_text(global, seal);
     };
     let sealer = Sealer::new(provider, &load::recipient(&recipient)?).map_err(Failure::unusable)?;
     let sealer = sealer.with_max_plaintext(global.max_plaintext);
     let signer = signing_key.map(|path| load::signer(&path, global, provider)).transpose()?;
-    let plaintext = zeroize::Zeroizing::new(read_input(io.input.as_deref())?);
+    let limit = Limit::plaintext(global.max_plaintext);
+    let plaintext = zeroize::Zeroizing::new(read_input(io.input.as_deref(), limit)?);
     let sealed = match (&signer, envelope) {
         (Some(signer), _) => sealer.seal_signed_envelope(&plaintext, signer),
         (None, true) => sealer.seal_unsigned_envelope(&plaintext),
@@ -46,7 +47,10 @@ fn keys_of(seal: &Seal) -> Outcome<(Option<PathBuf>, Option<PathBuf>)> {
     };
     let config = ClientConfig::read(path).map_err(|error| {
         let cause = format!("{}: {error}", path.display());
-        if matches!(error, ConfigError::Io(_)) { Failure::io(cause) } else { Failure::unusable(cause) }
+        match &error {
+            ConfigError::Io(error) => Failure::input(cause, error),
+            _ => Failure::unusable(cause),
+        }
     })?;
     let recipient = seal.recipient.clone().or(config.public_key_path);
     if recipient.is_none() && !seal.clear_text {
@@ -58,8 +62,8 @@ fn keys_of(seal: &Seal) -> Outcome<(Option<PathBuf>, Option<PathBuf>)> {
 }
 
 /// Passes the Request through unchanged, as the configuration and `--clear-text` say.
-fn clear_text(seal: &Seal) -> Outcome {
-    let request = read_input(seal.io.input.as_deref())?;
+fn clear_text(global: &Global, seal: &Seal) -> Outcome {
+    let request = read_input(seal.io.input.as_deref(), Limit::plaintext(global.max_plaintext))?;
     warn("the Request is passed through in clear text: neither sealed nor signed");
     write_output(seal.io.output.as_deref(), &request, Contents::Public, seal.io.force)
 }
@@ -69,9 +73,10 @@ pub fn sign(global: &Global, sign: &Sign, provider: &Provider) -> Outcome {
     let io = &sign.io;
     check_output(io.output.as_deref(), io.force)?;
     let signer = load::signer(&sign.key, global, provider)?;
-    let input = read_input(io.input.as_deref())?;
-    let payload = without_line_end(&input);
-    let signature = signer.sign(payload).map_err(Failure::unusable)?;
+    let mut input = read_input(io.input.as_deref(), Limit::message(global.max_plaintext))?;
+    // without its line end; what is no payload is not signed with a key that signs payloads
+    let payload = Payload::parse_file(&mut input, global.max_plaintext).map_err(Failure::unusable)?;
+    let signature = signer.sign(payload.as_bytes()).map_err(Failure::unusable)?;
     let line = if global.json {
         let fingerprint = signer.fingerprint(studioml_envelope::FingerprintForm::SshSha256).to_string();
         format!("{}\n", json!({ "signature": signature, "fingerprint": fingerprint }))

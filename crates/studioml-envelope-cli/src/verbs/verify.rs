@@ -8,14 +8,14 @@ use studioml_envelope::{
 use crate::{
     args::{Global, Verify},
     failure::{Failure, Outcome},
-    io::{print_line, read_input, warn},
+    io::{Limit, print_line, read_input, warn},
     load,
 };
 
 /// Verifies, and prints the signer's fingerprint.
 pub fn run(global: &Global, verify: &Verify, provider: &Provider) -> Outcome {
     let verifier = load::verifier(&verify.trust, provider)?;
-    let mut input = read_input(verify.input.as_deref())?;
+    let mut input = read_input(verify.input.as_deref(), Limit::message(global.max_plaintext))?;
     let (verified, _) = verify_input(&mut input, verify.trust.signature.as_deref(), &verifier, global.max_plaintext)?;
     let verification = verified.verification();
     warn_of_claim(verification);
@@ -42,9 +42,9 @@ pub fn verify_input<'a>(
     verifier: &Verifier,
     max_plaintext: usize,
 ) -> Outcome<(Verified<'a>, Option<UnauthenticatedHeaders>)> {
+    let is_json = input.trim_ascii_start().starts_with(b"{");
     match signature {
         None => {
-            let is_json = input.trim_ascii_start().starts_with(b"{");
             let message = Message::parse(input, max_plaintext).map_err(|error| match is_json {
                 true => Failure::unusable(error),
                 false => Failure::unusable(error).hint("a bare payload string is verified with --signature B64"),
@@ -54,7 +54,10 @@ pub fn verify_input<'a>(
             Ok((verified, Some(headers)))
         }
         Some(signature) => {
-            let payload = Payload::parse_file(input, max_plaintext).map_err(Failure::unusable)?;
+            let payload = Payload::parse_file(input, max_plaintext).map_err(|error| match is_json {
+                true => Failure::unusable(error).hint("an envelope has its signature in it: leave --signature out"),
+                false => Failure::unusable(error),
+            })?;
             let verified = verifier.verify_payload(payload, signature.trim_end()).map_err(|error| refusal(&error))?;
             Ok((verified, None))
         }

@@ -37,6 +37,13 @@ impl Ran {
         self
     }
 
+    /// Asserts that standard error does not hold a text.
+    #[track_caller]
+    pub fn keeps_quiet_of(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "{text:?} is in {:?}", self.stderr);
+        self
+    }
+
     /// Asserts that standard error holds a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
@@ -79,6 +86,21 @@ impl Place {
         fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    /// The program, to be run here without a passphrase in its environment.
+    pub fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_studioml-envelope"));
+        command.current_dir(self.path()).env_remove("STUDIOML_PASSPHRASE_FILE");
+        command
+    }
+
+    /// A command of the shell, in which `se` is the program.
+    pub fn shell(&self, command: &str) -> Ran {
+        let mut shell = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_studioml-envelope");
+        shell.args(["-c", &format!("se() {{ '{program}' \"$@\"; }}\n{command}")]);
+        ran(shell.current_dir(self.path()).env_remove("STUDIOML_PASSPHRASE_FILE"), b"")
+    }
+
     /// Runs the program with arguments separated by spaces.
     pub fn run(&self, arguments: &str) -> Ran {
         self.run_with(arguments, b"")
@@ -87,9 +109,7 @@ impl Place {
     /// The same with something on standard input.
     pub fn run_with(&self, arguments: &str, input: &[u8]) -> Ran {
         let arguments: Vec<&str> = arguments.split_whitespace().collect();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_studioml-envelope"));
-        command.args(arguments).current_dir(self.path()).env_remove("STUDIOML_PASSPHRASE_FILE");
-        ran(&mut command, input)
+        ran(self.program().args(arguments), input)
     }
 
     /// Runs another tool here and expects it to do its work.

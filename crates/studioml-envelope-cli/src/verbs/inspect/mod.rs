@@ -1,17 +1,19 @@
 //! `inspect`: what a message is made of, without a key and without opening anything.
 
+mod odd;
+
 use serde_json::{Value, json};
 use studioml_envelope::{Message, MessageError, Payload, UnauthenticatedHeaders};
 
 use crate::{
     args::{Global, Inspect},
     failure::{Failure, Outcome},
-    io::{print_line, read_input},
+    io::{Limit, print_line, printable, read_input},
 };
 
 /// Shows a message or payload.
 pub fn run(global: &Global, inspect: &Inspect) -> Outcome {
-    let mut input = read_input(inspect.input.as_deref())?;
+    let mut input = read_input(inspect.input.as_deref(), Limit::message(global.max_plaintext))?;
     let report = describe(&mut input)?;
     if global.json {
         return print_line(&report.to_string());
@@ -27,7 +29,7 @@ fn describe(input: &mut [u8]) -> Outcome<Value> {
     let looks_like_json = input.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if !looks_like_json {
         let payload = Payload::parse_file(input, usize::MAX).map_err(Failure::unusable)?;
-        let odd = base64_oddities(payload.as_bytes());
+        let odd = odd::in_payload(payload.as_bytes());
         return Ok(json!({ "kind": "payload", "payload": sizes(&payload), "odd": odd }));
     }
     match Message::parse(input, usize::MAX) {
@@ -45,22 +47,13 @@ fn describe(input: &mut [u8]) -> Outcome<Value> {
 }
 
 fn describe_message(message: &Message<'_>) -> Value {
-    let mut odd = base64_oddities(message.payload().as_bytes());
-    if message.signature().is_none() {
-        odd.push("unsigned: refused by everybody who checks".to_owned());
-    }
-    match message.claimed_fingerprint().map(str::parse::<studioml_envelope::Fingerprint>) {
-        None => odd.push("no fingerprint: counts as a mismatch".to_owned()),
-        Some(Err(error)) => odd.push(format!("fingerprint: {error}")),
-        Some(Ok(_)) => {}
-    }
     json!({
         "kind": "envelope",
         "payload": sizes(message.payload()),
         "signature": message.signature().map(|text| shortened(text, 128)),
         "claimed_fingerprint": message.claimed_fingerprint().map(|text| shortened(text, 64)),
         "unauthenticated_headers": header_values(message.unauthenticated_headers()),
-        "odd": odd,
+        "odd": odd::in_envelope(message),
     })
 }
 
@@ -82,15 +75,6 @@ fn header_values(headers: &UnauthenticatedHeaders) -> Value {
         "experiment_lifetime": headers.experiment_lifetime(),
         "resources_needed": raw(headers.resources_needed()),
     })
-}
-
-/// Characters that are no base64 are noticed by everybody only after the signature; here they are worth a word.
-fn base64_oddities(payload: &[u8]) -> Vec<String> {
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b',');
-    match payload.iter().position(|byte| !is_base64(byte)) {
-        Some(at) => vec![format!("byte {at} of the payload is no base64 character: it will not open")],
-        None => Vec::new(),
-    }
 }
 
 fn shortened(text: &str, characters: usize) -> String {
@@ -120,6 +104,6 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.escape_default().to_string(),
         Value::Null => "none".to_owned(),
-        other => other.to_string(),
+        other => printable(&other.to_string()),
     }
 }
