@@ -154,7 +154,7 @@ impl Supervisor {
             }
             if let Err(error) = self.mirror_deletion(&gone, carried).await {
                 carried.outer.look_again(&gone);
-                look.obstacles.push(format!("queue {gone} was deleted outside and cannot be inside: {error}"));
+                look.obstacles.push(format!("queue {gone} is not seen outside any more, and stays inside: {error}"));
             }
         }
         Ok(())

@@ -23,8 +23,8 @@ pub(super) const SOON: Duration = Duration::from_secs(10);
 /// So many in a row, and something that comes over it breaks it: a message whose properties cannot be parsed, which the broker
 /// delivers again and again.
 const MOST_LOST_SOON: u32 = 3;
-/// For how long what it carries is kept apart then.
-const APART: Duration = Duration::from_secs(600);
+/// For how long what it carries is kept apart then: longer than it takes to find out which queue breaks its own.
+pub(super) const APART: Duration = Duration::from_secs(120);
 /// It was closed by either end, and not given up.
 const CLOSED: &str = "closed";
 

@@ -13,7 +13,7 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::link::{Live, SOON};
+use super::link::{APART, Live, SOON};
 use super::{ACCESS_REFUSED, Broker, code_of, is_no_queue, unavailable};
 use crate::decision::{Published, Reason};
 use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
@@ -102,7 +102,13 @@ struct HeldOpen {
 #[async_trait]
 impl Deliveries for Messages {
     async fn next(&mut self, room: usize) -> Result<Vec<Delivery>, SourceError> {
-        let first = self.consumer.next().await;
+        // a connection takes threads and buffers: each queue has its own no longer than it must
+        let apart_for = self.apart_since.map_or(Duration::MAX, |since| APART.saturating_sub(since.elapsed()));
+        let shared_again = || SourceError::Unavailable("it is to share a connection again".to_owned());
+        if apart_for.is_zero() {
+            return Err(shared_again());
+        }
+        let first = timeout(apart_for, self.consumer.next()).await.map_err(|_| shared_again())?;
         let mut taken = vec![self.one(first)?];
         while taken.len() < room {
             // an error that comes now comes again

@@ -1,11 +1,13 @@
 //! Messages and queues that are made to do harm: by whoever may publish at the outer side, and make queues there.
 
+use std::time::Duration;
+
 use crate::brokers::World;
 use crate::raw;
 use crate::support::keys::{number_of, request};
 use crate::support::process::Gateway;
 use crate::support::rabbit::client_properties;
-use crate::support::wait;
+use crate::support::{long, wait};
 
 /// A queue that is all right, and one that somebody harms.
 const FINE: &str = "rmq_fine";
@@ -34,6 +36,22 @@ fn a_message_that_cannot_be_parsed_harms_its_own_queue_alone_and_is_reported() {
     outer.purge(HARMED);
     assert!(outer.publish(HARMED, &world.experimenter.seal(&request(7, 300)), client_properties()));
     assert_eq!(number_of(&inner.wait_for(HARMED).body), 7);
+
+    // and after some minutes both share a connection again
+    if long() {
+        let shares = |queue: &str| {
+            let line =
+                |line: &str| line.contains(&format!("queue={queue} ")) && line.contains("share a connection again");
+            gateway.log().lines().any(line)
+        };
+        let all_share = || (shares(FINE) && shares(HARMED)).then_some(());
+        wait::within(Duration::from_secs(300), "the connections to be shared again", all_share);
+        gateway.wait_until_ready();
+        for (number, queue) in [(8, FINE), (9, HARMED)] {
+            assert!(outer.publish(queue, &world.experimenter.seal(&request(number, 300)), client_properties()));
+            assert_eq!(number_of(&inner.wait_for(queue).body), number);
+        }
+    }
 }
 
 #[test]
@@ -125,7 +143,7 @@ fn an_inner_queue_that_may_not_be_deleted_does_not_keep_others_from_being() {
     outer.delete("rmq_a");
     outer.delete("rmq_b");
     wait::until("the inner queue to go", || inner.count("rmq_b").is_none().then_some(()));
-    wait::until("the obstacle", || gateway.get("/readyz").1.contains("queue rmq_a was deleted outside").then_some(()));
+    wait::until("the obstacle", || gateway.get("/readyz").1.contains("queue rmq_a is not seen outside").then_some(()));
     // and queues are looked for as before
     outer.declare(FINE, true);
     inner.declare(FINE, true);
