@@ -196,9 +196,7 @@ pub fn print_line(line: &str) -> Outcome {
 
 /// Says something on standard error. That nobody reads it is no reason to end: a server goes on.
 pub fn say(message: impl Display) {
-    // names of files and of members are somebody else's to choose, and a terminal obeys control characters
-    let lines: Vec<_> = message.to_string().split('\n').map(printable).collect();
-    let _ = io::stderr().write_all(format!("{}\n", lines.join("\n")).as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", printable_lines(&message.to_string())).as_bytes());
 }
 
 /// Says something on standard error that is neither result nor failure.
@@ -206,11 +204,17 @@ pub fn warn(message: impl Display) {
     say(format!("studioml-envelope: warning: {message}"));
 }
 
-/// A text with its control characters (C0, DEL, C1) escaped.
+/// A text with its control characters (C0, DEL, C1) escaped: names of files and of members are somebody else's to choose, and a
+/// terminal obeys such characters.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
     }
     out
+}
+
+/// The same for a text of several lines.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }

@@ -34,8 +34,8 @@ pub fn open_descriptor(source: &mut PassphraseSource) -> Outcome {
     if let Some(number) = source.passphrase_fd {
         // by its name it is opened anew: at its start, with a look at its permissions, and a socket not at all
         let opened = duplicate(number).or_else(|_| File::open(format!("/dev/fd/{number}")));
-        source.descriptor =
-            Some(opened.map_err(|error| Failure::io(format!("passphrase descriptor {number}: {error}")))?);
+        let opened = opened.map_err(|error| Failure::input(format!("passphrase descriptor {number}: {error}"), &error));
+        source.descriptor = Some(opened?);
     }
     Ok(())
 }

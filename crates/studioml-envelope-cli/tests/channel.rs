@@ -158,6 +158,18 @@ fn a_server_whose_standard_error_takes_nothing_goes_on() {
 }
 
 #[test]
+fn what_a_message_says_reaches_no_terminal_as_it_is() {
+    let place = place();
+    let served = Served::start(&place, "--key server --allow clients");
+    let peer = fingerprint(&place, "server");
+    place.write("hostile.json", "{\"message\": {\"\\u009b31m\": 1, \"\\u009b31m\": 2}}");
+    let send = format!("channel send --connect {} --peer {peer} --key client hostile.json", served.address);
+    let sent = place.run(&send).exits(1).stdout_text();
+    assert!(sent.starts_with("hostile.json: refused: ") && !sent.trim_end().contains(char::is_control), "{sent:?}");
+    assert!(!served.stop(&place).contains(char::is_control));
+}
+
+#[test]
 fn a_server_reports_in_json() {
     let place = place();
     let served = Served::start(&place, "--json --key server --allow clients");

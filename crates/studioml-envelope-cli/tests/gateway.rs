@@ -45,6 +45,9 @@ fn a_check_says_all_that_is_wrong_in_one_go() {
     place.write("encryption/ssh-privatekey", "garbage");
     let report = place.run("gateway --config gateway.toml --check").exits(3).stdout_text();
     assert!(report.contains("rmq_cpu_andrei_") && report.contains("ssh-privatekey"), "{report}");
+    place.write("signing/rmq_\u{9b}31m_", "garbage");
+    let report = place.run("gateway --config gateway.toml --check").exits(3).stdout_text();
+    assert!(report.lines().all(|line| !line.contains(char::is_control)), "{report:?}");
     place.write("gateway.toml", "[outer]\nkind = \"nothing\"\n");
     place.run("gateway --config gateway.toml --check").exits(3);
     place.run("gateway --config gateway.toml").exits(3).says("--check");

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::{
     args::{Algorithm, Channel, ChannelMode, Global, SigningPair},
     failure::{Failure, Outcome},
-    io::{Limit, name_of, print_line, read_input, say, warn},
+    io::{Limit, name_of, print_line, printable, read_input, say, warn},
     load,
     verbs::keygen,
 };
@@ -191,7 +191,9 @@ fn log_message(json: bool, origin: &Origin, bytes: usize, receipt: &Receipt) {
         })
         .to_string(),
         (false, Receipt::Accepted) => format!("{peer} {} {bytes} bytes accepted", origin.address),
-        (false, Receipt::Refused { reason }) => format!("{peer} {} {bytes} bytes refused: {reason}", origin.address),
+        (false, Receipt::Refused { reason }) => {
+            format!("{peer} {} {bytes} bytes refused: {}", origin.address, printable(reason))
+        }
     };
     // a closed standard output must not stop the server
     let _ = print_line(&line);
@@ -241,7 +243,7 @@ async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBu
         match (json, &receipt) {
             (true, receipt) => print_line(&json!({ "message": name, "receipt": receipt }).to_string())?,
             (false, Receipt::Accepted) => print_line(&format!("{name}: accepted"))?,
-            (false, Receipt::Refused { reason }) => print_line(&format!("{name}: refused: {reason}"))?,
+            (false, Receipt::Refused { reason }) => print_line(&format!("{name}: refused: {}", printable(reason)))?,
         }
         refused += usize::from(!receipt.is_accepted());
     }
