@@ -1,4 +1,4 @@
-//! The messages of `bad/`: what this implementation does with each, as `bad/verdicts.json` reads it off FORMAT.
+//! The messages of `bad/`: what this implementation does with each, as `bad/verdicts.json` reads it off docs/spec.md.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Takes every message of `bad/` through parsing, verification and opening under the default policy, and compares what
-/// comes of it with the verdict that FORMAT asks for: accepted, or refused at which stage with which error.
+/// comes of it with the verdict that docs/spec.md asks for: accepted, or refused at which stage with which error.
 #[must_use]
 pub fn bad_messages(vectors: &Vectors, provider: &Provider) -> SuiteReport {
     let mut cases = Cases::new("bad messages", Role::Provider, provider.name, &[]);

@@ -10,7 +10,7 @@ use studioml_envelope_core::{
 
 use crate::Vectors;
 
-/// The queue that the messages of `bad/` were sent on, and one that nobody has a key for.
+/// The set of keys that key tools wrote; `bad/` uses it.
 pub(crate) const KEYFILES: &str = "keyfiles";
 
 pub(crate) fn base64(text: &str) -> Result<Vec<u8>, String> {

@@ -1,4 +1,4 @@
-//! The order of work (FORMAT §1, §7), seen from the parts: what is asked of which, and what is not.
+//! The order of work (docs/spec.md §1, §7), seen from the parts: what is asked of which, and what is not.
 
 use studioml_envelope_core::{
     DEFAULT_MAX_PLAINTEXT, Identity, KeyUnwrap, Message, OpenError, Payload, PayloadError, Policy, Provider,

@@ -248,7 +248,7 @@ fn rsa_keys(vectors: &Vectors, provider: &Provider) -> Result<Vec<(String, Strin
     Ok(results)
 }
 
-/// Public keys around the limits of FORMAT §1, and moduli that are no product of two primes.
+/// Public keys around the limits of docs/spec.md §1, and moduli that are no product of two primes.
 fn public_variants(public: &RsaPublicKey) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let modulus = |bits: usize| {
         let mut digits = vec![0; bits.div_ceil(8)];

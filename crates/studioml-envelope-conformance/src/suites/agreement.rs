@@ -1,4 +1,4 @@
-//! Suites for [`Agree`] and [`AgreeStatic`] parts: P-256 as FORMAT §8 narrows it, uncompressed points on the named curve.
+//! Suites for [`Agree`] and [`AgreeStatic`] parts: P-256 as docs/spec.md §8 narrows it, uncompressed points on the named curve.
 
 use serde::Deserialize;
 use studioml_envelope_core::{
@@ -14,8 +14,8 @@ use crate::{
     suites::{said, with_wycheproof},
 };
 
-const COMPRESSED: Gap = Gap { reason: "compressed points, valid ones: FORMAT §8 refuses them", cases: 1 };
-const UNNAMED: Gap = Gap { reason: "explicit curve parameters, harmless ones: FORMAT §8 refuses them", cases: 7 };
+const COMPRESSED: Gap = Gap { reason: "compressed points, valid ones: docs/spec.md §8 refuses them", cases: 1 };
+const UNNAMED: Gap = Gap { reason: "explicit curve parameters, harmless ones: docs/spec.md §8 refuses them", cases: 7 };
 const LAX_DER: Gap =
     Gap { reason: "encodings that are no DER but could be read as the right key: refused", cases: 222 };
 

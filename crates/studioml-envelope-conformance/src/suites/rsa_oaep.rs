@@ -1,4 +1,4 @@
-//! Suites for [`KeyWrap`] and [`KeyUnwrap`] parts: RSA-OAEP as FORMAT §1 narrows it.
+//! Suites for [`KeyWrap`] and [`KeyUnwrap`] parts: RSA-OAEP as docs/spec.md §1 narrows it.
 //!
 //! Wycheproof's messages are seldom 32 bytes long, and [`Unwrapped`] has no place for others: those cases must come out as
 //! "nothing found", as must other hashes and labels. They are declared gaps, so what the suites prove of a decryption that
@@ -19,12 +19,12 @@ use crate::{
     suites::{said, with_wycheproof},
 };
 
-const LABEL: Gap = Gap { reason: "a label that is not empty: FORMAT §1 has the empty one", cases: 8 };
+const LABEL: Gap = Gap { reason: "a label that is not empty: docs/spec.md §1 has the empty one", cases: 8 };
 const LENGTH: Gap = Gap { reason: "a valid message of other than 32 bytes: a session key has 32", cases: 9 };
 
-const MISC_SMALL: Gap = Gap { reason: "a modulus below 2048 bits: FORMAT §1", cases: 120 };
-const MISC_HASH: Gap = Gap { reason: "another hash than SHA-256, for OAEP or for MGF1: FORMAT §1", cases: 247 };
-const MISC_LABEL: Gap = Gap { reason: "a label that is not empty: FORMAT §1 has the empty one", cases: 16 };
+const MISC_SMALL: Gap = Gap { reason: "a modulus below 2048 bits: docs/spec.md §1", cases: 120 };
+const MISC_HASH: Gap = Gap { reason: "another hash than SHA-256, for OAEP or for MGF1: docs/spec.md §1", cases: 247 };
+const MISC_LABEL: Gap = Gap { reason: "a label that is not empty: docs/spec.md §1 has the empty one", cases: 16 };
 const MISC_LENGTH: Gap = Gap { reason: "a valid message of other than 32 bytes: a session key has 32", cases: 12 };
 
 /// What was found, as bytes.

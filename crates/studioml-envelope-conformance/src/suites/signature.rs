@@ -1,4 +1,4 @@
-//! Suites for [`Sign`] and [`Verify`] parts: the strict acceptance set of FORMAT §3, and signatures that others verify.
+//! Suites for [`Sign`] and [`Verify`] parts: the strict acceptance set of docs/spec.md §3, and signatures that others verify.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;

@@ -77,7 +77,7 @@ pub fn digest_fips180(vectors: &Vectors, part: &dyn Digest) -> SuiteReport {
     cases.finish()
 }
 
-/// The four fingerprint forms (FORMAT §4) of every key in the vectors, as `ssh-keygen` and `openssl` printed them.
+/// The four fingerprint forms (docs/spec.md §4) of every key in the vectors, as `ssh-keygen` and `openssl` printed them.
 #[must_use]
 pub fn digest_fingerprints(vectors: &Vectors, part: &dyn Digest) -> SuiteReport {
     let mut cases = Cases::of_part("fingerprints", Role::Digest, part.implementation(), &[]);

@@ -69,7 +69,7 @@ pub(crate) struct PeerEd25519 {
     pub(crate) fingerprints: SshFingerprints,
 }
 
-/// As `ssh-keygen -l` prints them. MD5 is none of the forms of FORMAT §4: it is read and left alone.
+/// As `ssh-keygen -l` prints them. MD5 is none of the forms of docs/spec.md §4: it is read and left alone.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SshFingerprints {
@@ -202,7 +202,7 @@ pub(crate) struct BadCase {
     _py_verify: Option<String>,
 }
 
-/// The seed's key exchange with both private keys (FORMAT §8).
+/// The seed's key exchange with both private keys (docs/spec.md §8).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedExchange {

@@ -184,7 +184,7 @@ fn manger_gets_nothing_more_from_a_receiver_with_several_keys() {
         assert_eq!(error, OpenError::CannotOpen, "{name}");
         let count = |kind: fn(&Work) -> bool| work.iter().filter(|work| kind(work)).count();
         assert_eq!(count(|work| matches!(work, Work::OpenBox(_))), 1, "one MAC pass, whatever the keys: {name}");
-        // which key fits is public (FORMAT §7): every failure, of whichever kind, asks all of them
+        // which key fits is public (docs/spec.md §7): every failure, of whichever kind, asks all of them
         let tried = if is_good(&name) && error == OpenError::CannotOpen { 1..=2 } else { 2..=2 };
         assert!(tried.contains(&count(|work| matches!(work, Work::Unwrap(_)))), "{name}");
     }

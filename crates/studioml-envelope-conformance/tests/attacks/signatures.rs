@@ -173,7 +173,7 @@ fn refusal_or_unsigned(parties: &Parties, message: &str, signature: &[u8]) -> Ve
     refusal(parties, message, signature)
 }
 
-/// ECDSA itself is malleable, and FORMAT §3 accepts what openssl writes. It changes the text of a signature and nothing that is
+/// ECDSA itself is malleable, and docs/spec.md §3 accepts what openssl writes. It changes the text of a signature and nothing that is
 /// signed: whoever remembers messages must remember payloads, not signatures.
 #[test]
 fn ecdsa_with_the_other_s_verifies_over_the_same_payload_and_no_other() {
