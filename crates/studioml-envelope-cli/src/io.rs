@@ -83,14 +83,16 @@ pub fn name_of(path: Option<&Path>) -> String {
 pub fn read_input(path: Option<&Path>, limit: Limit) -> Outcome<Vec<u8>> {
     let name = name_of(path);
     let failed = |error: io::Error| Failure::input(format!("{name}: {error}"), &error);
-    let file = match path {
-        Some(path) if !is_stream(Some(path)) => File::open(path),
-        _ => standard_input(),
+    let (file, size) = match path {
+        Some(path) if !is_stream(Some(path)) => {
+            let file = File::open(path).map_err(failed)?;
+            // a hint: a file may grow, and a pipe has no size
+            let size = file.metadata().map_or(0, |metadata| metadata.len());
+            (file, usize::try_from(size).unwrap_or(usize::MAX))
+        }
+        // of a file it may be the rest
+        _ => (standard_input().map_err(failed)?, 0),
     };
-    let file = file.map_err(failed)?;
-    // a hint: a file may grow, and a pipe has no size
-    let size = file.metadata().map_or(0, |metadata| metadata.len());
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size > limit.bytes {
         return Err(limit.exceeded(&name));
     }

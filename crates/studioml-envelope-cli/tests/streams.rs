@@ -75,6 +75,9 @@ fn an_input_is_read_up_to_its_limit() {
             place.run(&arguments.replace("IN", "/dev/zero")).exits(3).says("/dev/zero: larger than").says(limit);
         }
     }
+    // of a file that somebody else has begun to read, only the rest counts
+    place.write("rest", [vec![b'x'; 2000], b"\nthe rest".to_vec()].concat());
+    place.shell("{ read line; se seal --recipient message.pub.pem --max-plaintext 8; } < rest").exits(0);
     let piped = vec![b'x'; (1 << 20) + 1];
     place.run_with("keys show -", &piped).exits(3).says("standard input: larger than 1048576 bytes");
     place
