@@ -10,7 +10,7 @@ use parties::{
 use studioml_envelope_core::{
     DEFAULT_MAX_PLAINTEXT, Fingerprint, FingerprintClaim, FingerprintForm, FingerprintPolicy, Message, MessageError,
     Payload, PayloadError, Policy, RequestError, SignatureError, TrustedSigner, UnauthenticatedHeaders, VerifyError,
-    seal_envelope,
+    seal_envelope, sealed_len,
 };
 
 const REQUEST: &[u8] = br#"{"experiment": {"time_added": 1.5}, "config": {}}"#;
@@ -382,6 +382,18 @@ fn an_escaped_payload_is_as_long_as_it_is_without_its_escapes() {
     assert_eq!(parse(length), Ok(length));
     let too_large = MessageError::Payload(PayloadError::TooLarge { found: length, maximum: length - 1 });
     assert_eq!(parse(length - 1), Err(too_large));
+}
+
+/// Nothing else of it is looked at then.
+#[test]
+fn an_escaped_payload_that_is_longer_than_any_may_be_is_refused_for_that() {
+    let longest = sealed_len(1024, 100).unwrap();
+    let escaped = |length: usize| envelope(&format!(r#""payload":"\u0041{}""#, "A".repeat(length - 1)));
+    let parse = |length| Message::parse(&mut escaped(length), 100).map(|_| ());
+    assert_eq!(parse(longest), Err(PayloadError::Fields { fields: 1 }.into()));
+    for (more, found) in [(1, 101), (4, 101), (5, 102), (400, 200)] {
+        assert_eq!(parse(longest + more), Err(PayloadError::TooLarge { found, maximum: 100 }.into()), "{more}");
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::{
 };
 
 const COMPRESSED: Gap = Gap { reason: "compressed points, valid ones: docs/spec.md §8 refuses them", cases: 1 };
-const UNNAMED: Gap = Gap { reason: "explicit curve parameters, harmless ones: docs/spec.md §8 refuses them", cases: 7 };
+const UNNAMED: Gap =
+    Gap { reason: "explicit curve parameters, harmless ones: docs/spec.md §8 refuses them", cases: 7 };
 const LAX_DER: Gap =
     Gap { reason: "encodings that are no DER but could be read as the right key: refused", cases: 222 };
 
