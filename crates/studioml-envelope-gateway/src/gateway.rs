@@ -238,3 +238,23 @@ fn look_every(config: &Config) -> Duration {
         _ => LOOK_AT_DIRECTORIES,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_step_may_take_longer_than_a_side_waits_for_its_broker() {
+        let longest = |seconds: u32| {
+            let side = |name: &str, host: &str| {
+                format!("[{name}]\nkind = \"amqp\"\nurl = \"amqp://{host}/v\"\ntimeout_seconds = {seconds}.0\n")
+            };
+            let text = side("outer", "one") + &side("inner", "two");
+            longest_step(&Config::parse(&text, Path::new("/"), None).unwrap())
+        };
+        assert_eq!(longest(1), Duration::from_secs(60));
+        assert!(longest(100) >= Duration::from_secs(200));
+    }
+}
