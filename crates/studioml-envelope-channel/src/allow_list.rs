@@ -1,4 +1,4 @@
-//! The file of peers that are let in: a fingerprint a line, in any form of FORMAT §4, `#` begins a comment.
+//! The file of peers that are let in: a fingerprint a line, in any form of docs/spec.md §4, `#` begins a comment.
 //!
 //! Compared by content, not by time. What cannot be read lets nobody in: a missing file is an empty list, a line that is no
 //! fingerprint is no peer.

@@ -70,7 +70,7 @@ pub enum RecordError {
     /// The tag is not right: the record was changed, replayed, reordered, dropped or reflected, or the keys differ.
     #[error("record: not authentic")]
     Unauthentic,
-    /// An authentic record whose marker byte is missing, unknown, or at odds with its contents (FORMAT §8).
+    /// An authentic record whose marker byte is missing, unknown, or at odds with its contents (docs/spec.md §8).
     #[error("record: malformed marker")]
     Marker,
     /// The mode `seed` has no empty message: an empty record is the orderly close.

@@ -1,9 +1,9 @@
-//! P-256 ECDH channel for StudioML: the seed exchange and Noise XX, without I/O and over tokio (FORMAT §8).
+//! P-256 ECDH channel for StudioML: StudioML's first exchange (mode `seed`) and Noise XX, without I/O and over tokio (docs/spec.md §8).
 //!
 //! | mode | what it is | who is at the other end |
 //! |---|---|---|
 //! | [`noise`], the default | `Noise_XX_P256_AESGCM_SHA256` | proved by a static key, pinned by fingerprint |
-//! | [`seed`] | the exchange of the seed document, then AES-256-GCM records | anybody: its constructors say `unauthenticated` |
+//! | [`seed`] | the exchange that StudioML first described, then AES-256-GCM records | anybody: its constructors say `unauthenticated` |
 //!
 //! Two layers. Below, state machines without I/O: a [`Handshake`] takes bytes and gives bytes until it is complete, then a
 //! [`RecordWriter`] turns messages into bytes and a [`RecordReader`] bytes into messages. They run over the slots of any

@@ -1,4 +1,4 @@
-//! Mode `noise`, the default: `Noise_XX_P256_AESGCM_SHA256` (FORMAT §8; The Noise Protocol Framework, revision 34).
+//! Mode `noise`, the default: `Noise_XX_P256_AESGCM_SHA256` (docs/spec.md §8; The Noise Protocol Framework, revision 34).
 //!
 //! Mutual authentication by long-term P-256 keys, forward secrecy, a key per direction. P256 is not in revision 34; as in
 //! `snow`, a public key is the 65-byte uncompressed point and the DH output is the 32-byte x-coordinate.

@@ -1,4 +1,4 @@
-//! Who is at the other end, and who may be (FORMAT §8: "A peer is pinned by any fingerprint form of §4").
+//! Who is at the other end, and who may be (docs/spec.md §8: "A peer is pinned by any fingerprint form of §4").
 
 use studioml_envelope_core::{Digest, Fingerprint, P256PublicKey, PublicKey};
 

@@ -1,4 +1,4 @@
-//! What a server answers to each message (FORMAT §8): `{"status":"accepted"}` or `{"status":"refused","reason":"…"}`.
+//! What a server answers to each message (docs/spec.md §8): `{"status":"accepted"}` or `{"status":"refused","reason":"…"}`.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

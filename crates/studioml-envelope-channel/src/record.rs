@@ -1,4 +1,4 @@
-//! Records after the handshake, the same face for both modes: messages in, bytes out, and bytes in, messages out (FORMAT §8).
+//! Records after the handshake, the same face for both modes: messages in, bytes out, and bytes in, messages out (docs/spec.md §8).
 //!
 //! No I/O happens here. The caller owns the buffer of what has arrived, and records are opened in place in it, so that a
 //! message that fits one record is never copied.
@@ -17,7 +17,7 @@ pub struct RecordOptions {
     /// The largest application message that is sent or accepted, in bytes. In mode `seed` never more than 16 MiB.
     pub max_message: usize,
     /// When a direction of mode `noise` changes its key. **Both ends must have the same numbers**: nothing on the wire tells, and
-    /// with other ones the channel fails at the first key that is changed. FORMAT §8.2.4 fixes 65,536 messages, which is the
+    /// with other ones the channel fails at the first key that is changed. docs/spec.md §8.2.4 fixes 65,536 messages, which is the
     /// default here and what other implementations have; anything else is between two programs that were both told so.
     pub rekey: Rekey,
 }
@@ -40,7 +40,7 @@ pub struct Rekey {
 }
 
 impl Rekey {
-    /// Transport messages per key on the wire of FORMAT §8.
+    /// Transport messages per key on the wire of docs/spec.md §8.
     pub const DEFAULT_MESSAGES: NonZeroU64 = NonZeroU64::MIN.saturating_add(65_535);
 }
 

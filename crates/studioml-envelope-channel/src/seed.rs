@@ -1,7 +1,8 @@
-//! Mode `seed`: the exchange of the seed document, byte for byte, and AES-256-GCM records under its key (FORMAT §8).
+//! Mode `seed`: the exchange of *the seed*, byte for byte, and AES-256-GCM records under its key (docs/spec.md §8).
 //!
 //! It is unauthenticated: anybody in the middle can read and change everything, and nothing here can notice. That is why the
-//! constructors say so. It exists to talk to programs that were written after the seed.
+//! constructors say so. The seed is the text, with its Python, in which StudioML first described a client and a server that agree
+//! on a key; the mode exists to talk to programs that were written after it.
 
 mod pem;
 mod record;
@@ -147,8 +148,8 @@ impl core::ops::Deref for SharedKey {
     }
 }
 
-fn derive_key(provider: &Provider, shared: &SharedSecret) -> Result<Zeroizing<[u8; 32]>, HandshakeError> {
-    let mut key = Zeroizing::new([0; 32]);
+fn derive_key(provider: &Provider, shared: &SharedSecret) -> Result<Box<Zeroizing<[u8; 32]>>, HandshakeError> {
+    let mut key = Box::new(Zeroizing::new([0; 32]));
     provider
         .kdf
         .hkdf_sha256(&[], shared.expose_secret(), &[], key.as_mut_slice())

@@ -226,7 +226,7 @@ fn ends_that_disagree_about_rekeying_part() {
 
 #[test]
 fn snow_cuts_a_p256_key_to_32_bytes_after_the_change_over() {
-    // why a `snow` peer's key is taken from the handshake state: if this changes, FORMAT's warning can go
+    // why a `snow` peer's key is taken from the handshake state: if this changes, the specification's warning can go
     let channel = with_snow(&support::aws_lc_rs(), true, RecordOptions::default());
     assert_eq!(channel.snow.get_remote_static().unwrap(), &channel.our_key.as_bytes()[..32]);
 }
@@ -243,7 +243,7 @@ fn snow_panics_on_a_scalar_out_of_range_and_we_draw_again() {
     use snow::resolvers::CryptoResolver as _;
     let mut dh = snow::resolvers::DefaultResolver.resolve_dh(&snow::params::DHChoice::P256).unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dh.generate(&mut Ones)));
-    assert!(panicked.is_err(), "snow draws again: FORMAT's warning can go");
+    assert!(panicked.is_err(), "snow draws again: the specification's warning can go");
 
     // RustCrypto draws from the slot; aws-lc-rs makes key pairs with a generator of its own
     let script = vec![vec![0xff; 32], vec![0; 32], vec![7; 32]];

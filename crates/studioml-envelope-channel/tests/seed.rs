@@ -53,7 +53,7 @@ fn the_exchange_of_the_vectors_byte_for_byte() {
             expected["bytes_each_way"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         assert_eq!(sent.iter().map(|bytes| bytes.len() as u64).collect::<Vec<_>>(), lengths);
 
-        // the record is what the key of the vectors says it is, built here from FORMAT's lines
+        // the record is what the key of the vectors says it is, built here from the specification's lines
         for (end, direction) in [(&mut client, 0), (&mut server, 1)] {
             let mut record = Vec::new();
             end.writer.write_message(b"hello from the seed", &mut record).unwrap();

@@ -8,10 +8,13 @@ use crate::HandshakeError;
 
 const HASHLEN: usize = 32;
 
+/// On the heap: when the state moves no copy of it stays behind in a frame that nobody wipes.
+type ChainingKey = Box<Zeroizing<[u8; HASHLEN]>>;
+
 /// `ck`, `h`, and the CipherState once there is a key.
 pub(super) struct SymmetricState {
     provider: Provider,
-    ck: Zeroizing<[u8; HASHLEN]>,
+    ck: ChainingKey,
     /// Of the transcript, which is public.
     h: [u8; HASHLEN],
     cipher: Option<CipherState>,
@@ -26,16 +29,17 @@ impl SymmetricState {
         for (to, from) in h.iter_mut().zip(PROTOCOL_NAME.as_bytes()) {
             *to = *from;
         }
-        let mut state = Self { provider: *provider, ck: Zeroizing::new(h), h, cipher: None };
+        let mut state = Self { provider: *provider, ck: Box::new(Zeroizing::new(h)), h, cipher: None };
         state.mix_hash(PROLOGUE);
         state
     }
 
     /// `MixKey(input_key_material)`: `ck, temp_k = HKDF(ck, input_key_material, 2)`, `InitializeKey(temp_k)`.
     pub(super) fn mix_key(&mut self, input_key_material: &SharedSecret) -> Result<(), HandshakeError> {
-        let (ck, temp_k) = self.hkdf(input_key_material.expose_secret())?;
-        self.ck = ck;
-        self.cipher = Some(CipherState::new(self.provider.aead, &temp_k));
+        let output = self.hkdf(input_key_material.expose_secret())?;
+        let [ck, temp_k] = &**output;
+        self.ck.copy_from_slice(ck);
+        self.cipher = Some(CipherState::new(self.provider.aead, temp_k));
         Ok(())
     }
 
@@ -69,20 +73,19 @@ impl SymmetricState {
 
     /// `Split()`: `temp_k1, temp_k2 = HKDF(ck, zerolen, 2)`; the first is the initiator's direction.
     pub(super) fn split(&self) -> Result<(CipherState, CipherState), HandshakeError> {
-        let (temp_k1, temp_k2) = self.hkdf(&[])?;
-        Ok((CipherState::new(self.provider.aead, &temp_k1), CipherState::new(self.provider.aead, &temp_k2)))
+        let output = self.hkdf(&[])?;
+        let [temp_k1, temp_k2] = &**output;
+        Ok((CipherState::new(self.provider.aead, temp_k1), CipherState::new(self.provider.aead, temp_k2)))
     }
 
     /// `HKDF(ck, input_key_material, 2)` is HKDF-SHA256 with `ck` as salt and nothing as info.
-    #[allow(clippy::type_complexity, reason = "two keys, wiped on drop, used at once by the two callers above")]
-    fn hkdf(&self, ikm: &[u8]) -> Result<(Zeroizing<[u8; HASHLEN]>, Zeroizing<[u8; HASHLEN]>), HandshakeError> {
-        let mut output = Zeroizing::new([[0; HASHLEN]; 2]);
+    fn hkdf(&self, ikm: &[u8]) -> Result<Box<Zeroizing<[[u8; HASHLEN]; 2]>>, HandshakeError> {
+        let mut output = Box::new(Zeroizing::new([[0; HASHLEN]; 2]));
         self.provider
             .kdf
             .hkdf_sha256(self.ck.as_slice(), ikm, &[], output.as_flattened_mut())
             .map_err(|_| HandshakeError::Generation)?;
-        let [first, second] = &*output;
-        Ok((Zeroizing::new(*first), Zeroizing::new(*second)))
+        Ok(output)
     }
 
     fn hash_with(&self, data: &[u8]) -> [u8; HASHLEN] {

@@ -1,4 +1,4 @@
-//! Transport messages (FORMAT §8): `u16 be length || ciphertext || tag`, the plaintext being a marker byte and data.
+//! Transport messages (docs/spec.md §8): `u16 be length || ciphertext || tag`, the plaintext being a marker byte and data.
 //!
 //! 0: more of the message follows; 1: last part of a message; 2: close, no data. Each direction rekeys by its own count.
 

@@ -1,5 +1,5 @@
 //! The one PEM that each end sends (RFC 7468 §13), taken from a stream: it may arrive in any number of reads and records may
-//! follow at once (FORMAT §8).
+//! follow at once (docs/spec.md §8).
 
 use pem_rfc7468::LineEnding;
 use studioml_envelope_core::{KeyError, P256PublicKey, PublicKey};

@@ -1,4 +1,4 @@
-//! Records of mode `seed` (FORMAT §8):
+//! Records of mode `seed` (docs/spec.md §8):
 //!
 //! ```text
 //! record = u32 be length || nonce (12) || ciphertext || tag (16)          length = 28 + plaintext length
