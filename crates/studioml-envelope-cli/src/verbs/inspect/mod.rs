@@ -66,8 +66,17 @@ fn sizes(payload: &Payload<'_>) -> Value {
     })
 }
 
+/// A header's text as a value, to be shown. The library takes an object with a member of its own for the text in that: shown
+/// as it stands, it deceives nobody.
+fn shown(text: &str) -> Value {
+    if text.contains("$serde_json::private") {
+        return Value::from(text);
+    }
+    serde_json::from_str(text).unwrap_or_default()
+}
+
 fn header_values(headers: &UnauthenticatedHeaders) -> Value {
-    let raw = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let raw = |text: Option<&str>| text.map(shown);
     json!({
         "status": headers.status(),
         "pythonver": headers.python_version(),
