@@ -77,7 +77,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The mounted layout of FORMAT §6.
+/// The mounted layout of docs/spec.md §6.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeysConfig {

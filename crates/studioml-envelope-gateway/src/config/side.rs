@@ -79,7 +79,7 @@ pub struct AmqpConfig {
     pub timeout_seconds: f64,
 }
 
-/// The gateway as a server of the channel (FORMAT §8).
+/// The gateway as a server of the channel (docs/spec.md §8).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelConfig {
@@ -98,7 +98,7 @@ pub struct ChannelConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelPeer {
-    /// A fingerprint of the peer's static key, in any form of FORMAT §4.
+    /// A fingerprint of the peer's static key, in any form of docs/spec.md §4.
     pub fingerprint: String,
     /// The queue that its messages belong to.
     pub queue: String,

@@ -1,4 +1,4 @@
-//! A request on its way in (FORMAT §2, §3, §7): parse, verify, ask whether it has been seen, open, look inside. In this order,
+//! A request on its way in (docs/spec.md §2, §3, §7): parse, verify, ask whether it has been seen, open, look inside. In this order,
 //! so that nothing that is forged or replayed costs a private-key operation.
 
 use std::sync::Arc;

@@ -165,7 +165,7 @@ impl Mount {
     }
 }
 
-/// The four mounts of FORMAT §6.
+/// The four mounts of docs/spec.md §6.
 pub struct Mounts {
     pub encryption: Mount,
     pub passphrase: Mount,
