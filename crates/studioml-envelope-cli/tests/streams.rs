@@ -12,12 +12,7 @@ use std::{
 use support::{Place, ran};
 
 fn place() -> Place {
-    let place = Place::new();
-    place.copy_vector("python/keys/studioml_message.pem", "message.pem");
-    place.copy_vector("python/keys/studioml_message.pub.pem", "message.pub.pem");
-    place.copy_vector("python/keys/passphrase", "phrase");
-    place.copy_vector("python/keys/studioml_signing", "signing");
-    place.copy_vector("python/keys/studioml_signing.pub", "signing.pub");
+    let place = Place::with_keys_of_python();
     place.copy_vector("python/stock.envelope.json", "message.json");
     place
 }

@@ -57,6 +57,17 @@ impl Place {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
+    /// One that has the keys of the Python vectors, under the names of the README.
+    pub fn with_keys_of_python() -> Self {
+        let place = Self::new();
+        place.copy_vector("python/keys/studioml_message.pem", "message.pem");
+        place.copy_vector("python/keys/studioml_message.pub.pem", "message.pub.pem");
+        place.copy_vector("python/keys/passphrase", "phrase");
+        place.copy_vector("python/keys/studioml_signing", "signing");
+        place.copy_vector("python/keys/studioml_signing.pub", "signing.pub");
+        place
+    }
+
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
