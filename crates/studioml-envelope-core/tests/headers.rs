@@ -116,6 +116,8 @@ fn a_header_that_says_something_else_is_named() {
         (r#""resources_needed":{"cpus":2,"gpus":1}"#, &["resources_needed.cpus", "resources_needed.gpus"]),
         (r#""resources_needed":{"cpus":1.5}"#, &["resources_needed.cpus"]),
         (r#""resources_needed":{"tpus":1}"#, &["resources_needed.tpus"]),
+        (r#""experiment":{"pthonver":"2.7","pythonver":"3.7"}"#, &["experiment.pythonver"]),
+        (r#""resources_needed":{"disks":["1gb",[]]}"#, &["resources_needed.disks"]),
         (r#""resources_needed":{"nice":-1,"spot":true}"#, &["resources_needed.nice", "resources_needed.spot"]),
         (r#""resources_needed":[]"#, &["resources_needed"]),
     ] {

@@ -179,6 +179,8 @@ fn a_mount_that_cannot_be_read_is_said() {
     );
     assert!(held.current().has_errors() && held.current().identities().is_empty());
     assert_eq!(held.current().findings(), change.findings);
+    // it is of no file, so none is named
+    assert_eq!(change.findings[0].to_string(), "the directory cannot be read: not a directory");
 }
 
 #[test]
