@@ -71,7 +71,9 @@ impl Handshake {
     pub fn advance(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Progress, HandshakeError> {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Silent => {
-                self.state = State::Sent(self.generate(output)?);
+                let ephemeral = self.generate()?;
+                pem::put_public_key(ephemeral.public_key(), output);
+                self.state = State::Sent(ephemeral);
                 self.advance(input, output)
             }
             State::Sent(ephemeral) => {
@@ -86,10 +88,10 @@ impl Handshake {
                     self.state = State::Waiting;
                     return Ok(Progress::Incomplete { consumed: 0 });
                 };
-                let mut answer = Vec::new();
-                let ephemeral = self.generate(&mut answer)?;
+                let ephemeral = self.generate()?;
+                let public_key = *ephemeral.public_key();
                 let progress = self.complete(ephemeral, &peer, consumed)?;
-                output.append(&mut answer);
+                pem::put_public_key(&public_key, output);
                 Ok(progress)
             }
             State::Over => Err(HandshakeError::Over),
@@ -98,10 +100,8 @@ impl Handshake {
 
     /// Makes this connection's own key pair, consumed by its one use: HKDF has neither salt nor transcript here, so a pair used
     /// twice would repeat key and nonces.
-    fn generate(&self, output: &mut Vec<u8>) -> Result<Box<dyn EphemeralKey>, HandshakeError> {
-        let ephemeral = self.provider.agree.generate(self.provider.random).map_err(|_| HandshakeError::Generation)?;
-        pem::put_public_key(*ephemeral.public_key(), output)?;
-        Ok(ephemeral)
+    fn generate(&self) -> Result<Box<dyn EphemeralKey>, HandshakeError> {
+        self.provider.agree.generate(self.provider.random).map_err(|_| HandshakeError::Generation)
     }
 
     fn complete(
