@@ -8,7 +8,7 @@ mod tools;
 
 use std::path::{Path, PathBuf};
 
-use studioml_envelope_core::{KeyError, PrivateKey, PublicKey};
+use studioml_envelope_core::{KeyError, P256PrivateKey, PrivateKey, PublicKey, SecretBytes};
 use studioml_envelope_keys::{
     Format, KeyFileError, Passphrase, PrivateFormat, PublicFormat,
     disk::{Replace, write_private},
@@ -311,6 +311,32 @@ fn whatever_ssh_keygen_encrypts_is_read() {
         let written = std::fs::read(&path).unwrap();
         let read = read_private(&written, Some(&passphrase()), PROVIDER).unwrap_or_else(|e| panic!("{cipher}: {e}"));
         assert_eq!(read.public_key(), &public, "{cipher}");
+    }
+}
+
+/// `ssh-keygen` writes the scalar as an mpint, which leaves out its leading zeros: one key in 256 has some.
+#[test]
+fn p256_scalars_that_begin_with_zeros_go_both_ways() {
+    let directory = tempfile::tempdir().unwrap();
+    for beginning in [&[0, 0x7f][..], &[0, 0x80], &[0, 0, 0, 1], &[0x80], &[0x7f]] {
+        let scalar = SecretBytes::new([beginning, &[0x55; 32][beginning.len()..]].concat());
+        let public = PROVIDER.agree_static.public_key_of(&scalar).unwrap();
+        let key = PrivateKey::P256(P256PrivateKey::new(scalar, public).unwrap());
+        let public = PublicKey::P256(public);
+        let line = String::from_utf8(encode_public(&public, PublicFormat::SshLine, "").unwrap()).unwrap();
+        for given in ["", PASSPHRASE] {
+            let legacy = encode_private(&key, PrivateFormat::LegacyPem, None, "", PROVIDER).unwrap();
+            let path = file_in(&directory, legacy.expose_secret());
+            run("ssh-keygen", &["-q", "-p", "-P", "", "-N", given, "-f", path.to_str().unwrap()], b"");
+            let read = read_private(&std::fs::read(&path).unwrap(), Some(&passphrase()), PROVIDER)
+                .unwrap_or_else(|error| panic!("{beginning:x?}: {error}"));
+            assert_eq!((read.public_key(), read.description().format), (&public, Format::OpenSsh));
+
+            let passphrase = (!given.is_empty()).then(passphrase);
+            let written = encode_private(&key, PrivateFormat::OpenSsh, passphrase.as_ref(), "", PROVIDER).unwrap();
+            let path = file_in(&directory, written.expose_secret());
+            assert_eq!(ssh_keygen_public(&path, given), line.trim_end(), "{beginning:x?}");
+        }
     }
 }
 

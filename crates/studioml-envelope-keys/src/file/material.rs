@@ -123,8 +123,8 @@ fn check_curve(parameters: AnyRef<'_>) -> Result<(), KeyFileError> {
     Ok(P256PublicKey::check_curve_parameters(&parameters)?)
 }
 
-/// A scalar is 32 bytes; some writers drop its leading zeros (RFC 5915 §3 forbids it and they do).
-fn pad_scalar(digits: &[u8]) -> Result<SecretBytes, KeyFileError> {
+/// A scalar is 32 bytes; some writers drop its leading zeros (RFC 5915 §3 forbids it and they do, OpenSSH's format asks for it).
+pub(super) fn pad_scalar(digits: &[u8]) -> Result<SecretBytes, KeyFileError> {
     let missing = P256PrivateKey::LEN.checked_sub(digits.len()).ok_or(KeyError::Length {
         kind: "P-256 private",
         expected: P256PrivateKey::LEN,
