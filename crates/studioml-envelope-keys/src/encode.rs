@@ -21,15 +21,11 @@ use zeroize::Zeroizing;
 use crate::{
     Kdf, KeyFileError, Passphrase, Prf,
     file::{
-        CbcCipher, DekInfo, EC_PUBLIC_KEY, ED25519, EcPrivateKey, EncryptedPrivateKeyInfo, PBES2, PBKDF2, Pbes2Params,
-        Pbkdf2Params, SCRYPT, ScryptParams, derive,
+        CbcCipher, DekInfo, EcPrivateKey, EncryptedPrivateKeyInfo, Pbes2Params, Pbkdf2Params, ScryptParams, derive,
+        oid::{AES_256_CBC, EC_PUBLIC_KEY, ED25519, HMAC_SHA256, PBES2, PBKDF2, PRIME256V1, SCRYPT},
     },
     openssh_encode,
 };
-
-const AES_256_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42");
-const HMAC_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
-const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 
 const SCRYPT_COST: Kdf = Kdf::Scrypt { n: 1 << 14, r: 8, p: 5 };
 const PBKDF2_COST: Kdf = Kdf::Pbkdf2 { prf: Prf::HmacSha256, iterations: 600_000 };

@@ -138,6 +138,39 @@ fn other_things_are_named() {
     assert_eq!(error_of(&too_large, b""), KeyFileError::TooLarge { maximum: 1024 * 1024 });
 }
 
+/// In a rotation old and new stand in one file. What was meant to be a key is no explanation around the other.
+#[test]
+fn a_spoilt_key_beside_a_good_one_is_not_overlooked() {
+    let good = vector("keyfiles/ed25519.spki.pem");
+    let [pem, line] = ["ec.spki.pem", "ec.ssh-line"].map(|file| {
+        let other = vector(&format!("keyfiles/{file}"));
+        String::from_utf8(other).unwrap()
+    });
+    let read = |other: &str| read_public_keys(&[&good, other.as_bytes()].concat());
+    let refused = |other: &str| read(other).unwrap_err().to_string();
+    for (old, new) in [
+        ("-----BEGIN", "----BEGIN"),
+        ("PUBLIC KEY-----\n", "PUBLIC KEY----\n"),
+        ("-----BEGIN PUBLIC KEY-----\n", ""),
+        ("-----BEGIN PUBLIC KEY-----", "-- BEGIN PUBLIC KEY --"),
+    ] {
+        assert_eq!(refused(&pem.replacen(old, new, 1)), "damaged PEM", "{new}");
+    }
+    assert_eq!(refused(&pem.replace("PUBLIC", "PUBLIK")), "unsupported PEM block PUBLIK KEY");
+    for spoilt in [line.replacen("ecdsa", "edsa", 1), format!("from=\"10.0.0.1\" {line}"), format!("no-pty {line}")] {
+        assert_eq!(refused(&spoilt), "damaged SSH public key line", "{spoilt}");
+    }
+    for explanation in ["Bag Attributes\n    friendlyName: BEGIN\n", "# at the END of the year\n", "----------\n"] {
+        assert_eq!(read(explanation).unwrap().len(), 1, "{explanation}");
+        assert_eq!(read(&format!("{explanation}{pem}{explanation}{line}")).unwrap().len(), 3, "{explanation}");
+    }
+    // beside a private key, which is one alone, there may be anything
+    let request = "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n";
+    assert_eq!(refused(request), "unsupported PEM block CERTIFICATE REQUEST");
+    let private = [request.as_bytes(), &vector("keyfiles/ec.sec1.pem")].concat();
+    assert!(read_private(&private, None, PROVIDER).is_ok());
+}
+
 /// The public part is another key's, in each of the structures that carry one.
 #[test]
 fn a_public_part_that_is_not_the_private_parts_is_refused() {

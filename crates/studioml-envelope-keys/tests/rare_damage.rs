@@ -7,7 +7,7 @@ mod der;
 mod support;
 
 use der::{bits, explicit, integer, octets, oid, pem, sequence};
-use studioml_envelope_core::KeyError;
+use studioml_envelope_core::{KeyError, PrivateKey, PublicKey};
 use studioml_envelope_keys::{
     Format, Kdf, KeyFileError, Passphrase, Protection, inspect, limits, read_private, read_public,
 };
@@ -54,6 +54,15 @@ mod openssh {
             rest = rest.strip_prefix(&[0, 0, 0, 1]).unwrap();
             let [public, private] = [(); 2].map(|()| cut(&mut rest));
             Self { cipher, kdf, options, public, private }
+        }
+
+        /// The private section of a file's binary form.
+        fn private_of(contents: &[u8]) -> Vec<u8> {
+            let mut rest = contents.strip_prefix(MAGIC).unwrap();
+            let _head = [(); 3].map(|()| cut(&mut rest));
+            rest = rest.strip_prefix(&[0, 0, 0, 1]).unwrap();
+            let [_public, private] = [(); 2].map(|()| cut(&mut rest));
+            private
         }
 
         fn written(&self) -> Vec<u8> {
@@ -126,6 +135,98 @@ mod openssh {
         assert_eq!(error_of(&bcrypt(&[1; 16], 256)), KeyFileError::WrongPassphrase);
         let expected = KeyFileError::TooExpensive { kdf: "bcrypt", parameter: "rounds", found: 257, maximum: 256 };
         assert_eq!(error_of(&bcrypt(&[1; 16], 257)), expected);
+    }
+
+    /// check-ints, name, curve, point, scalar, comment and padding.
+    fn p256(check: [u32; 2], curve: &[u8], scalar: &[u8], comment: &[u8], padding: Option<&[u8]>) -> Vec<u8> {
+        let file = File::of("ec.openssh");
+        let point = &file.public[file.public.len() - 65..];
+        let members = [b"ecdsa-sha2-nistp256".as_slice(), curve, point, scalar, comment];
+        let mut private: Vec<u8> = check.iter().flat_map(|check| check.to_be_bytes()).collect();
+        private.extend(members.iter().flat_map(|member| string(member)));
+        let needed: Vec<u8> = (1..=8).take((8 - private.len() % 8) % 8).collect();
+        private.extend(padding.unwrap_or(&needed));
+        File { private, ..file }.written()
+    }
+
+    fn scalar() -> Vec<u8> {
+        let PrivateKey::P256(key) = read_private(&vector("keyfiles/ec.openssh"), None, PROVIDER).unwrap().into_key()
+        else {
+            panic!("not a P-256 key")
+        };
+        key.scalar().expose_secret().to_vec()
+    }
+
+    #[test]
+    fn what_a_p256_pair_must_be() {
+        let good = |scalar: &[u8]| p256([7, 7], b"nistp256", scalar, b"", None);
+        let scalar = scalar();
+        for same in [scalar.clone(), [&[0], &scalar[..]].concat(), [&[0, 0], &scalar[..]].concat()] {
+            assert!(read_private(&good(&same), None, PROVIDER).is_ok(), "{}", same.len());
+        }
+        assert_eq!(error_of(&good(&scalar[..31])), INCONSISTENT);
+        for zero in [&[][..], &[0], &[0; 33]] {
+            assert_eq!(error_of(&good(zero)), KeyFileError::Key(KeyError::ScalarOutOfRange));
+        }
+        let expected = KeyError::Length { kind: "P-256 private", expected: 32, found: 33 };
+        assert_eq!(error_of(&good(&[1; 33])), KeyFileError::Key(expected));
+        assert_eq!(error_of(&p256([7, 7], b"nistp384", &scalar, b"", None)), DAMAGED);
+        // not encrypted, so no passphrase is wrong
+        assert_eq!(error_of(&p256([7, 8], b"nistp256", &scalar, b"", None)), DAMAGED);
+    }
+
+    /// PuTTYgen pads to 16 bytes, and where they are whole already too.
+    #[test]
+    fn padding_counts_from_1_and_ends() {
+        let scalar = scalar();
+        let padded = |padding: &[u8]| p256([7, 7], b"nistp256", &scalar, b"abc", Some(padding));
+        let whole: Vec<u8> = (1..=24).collect();
+        let (contents, _) = pem::decode(&padded(&[]));
+        let needed = (8 - File::private_of(&contents).len() % 8) % 8;
+        for length in [needed, needed + 8] {
+            assert!(read_private(&padded(&whole[..length]), None, PROVIDER).is_ok(), "{length}");
+        }
+        for length in [needed + 1, needed + 16] {
+            assert_eq!(error_of(&padded(&whole[..length])), DAMAGED, "{length}");
+        }
+        for at in 0..needed + 8 {
+            let mut other = whole[..needed + 8].to_vec();
+            other[at] ^= 1;
+            assert_eq!(error_of(&padded(&other)), DAMAGED, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_comment_is_shown_without_control_characters() {
+        let file = p256([7, 7], b"nistp256", &scalar(), b" \x1b[31mme\n\xff", None);
+        let read = read_private(&file, None, PROVIDER).unwrap();
+        assert_eq!(read.description().comment.as_deref(), Some("[31mme\u{fffd}"));
+    }
+
+    #[test]
+    fn a_file_has_one_key_and_nothing_behind_it() {
+        let (contents, label) = pem::decode(&vector("keyfiles/ec.openssh"));
+        let at = contents.windows(8).position(|window| window == b"\0\0\0\x01\0\0\0\x68").unwrap();
+        for (count, expected) in [(0, DAMAGED), (2, KeyFileError::SeveralKeys { found: 2 })] {
+            let mut contents = contents.clone();
+            contents[at + 3] = count;
+            assert_eq!(error_of(&pem::encode(&label, &contents)), expected);
+        }
+        assert_eq!(error_of(&pem::encode(&label, &[&contents[..], &[0]].concat())), DAMAGED);
+        // a length that no block of the cipher has
+        for name in ["ec.openssh", "ed25519.openssh-enc"] {
+            let mut file = File::of(name);
+            file.private.pop();
+            assert_eq!(error_of(&file.written()), DAMAGED, "{name}");
+        }
+        // without its tag
+        let mut file = File::of("rsa.openssh-enc-aes256-gcm");
+        assert_eq!(error_of(&file.written()), DAMAGED);
+        file.cipher = b"aes256-ctr".to_vec();
+        assert_eq!(error_of(&file.written()), KeyFileError::WrongPassphrase);
+        // a derivation where nothing is encrypted
+        let plain = File { cipher: b"none".to_vec(), ..File::of("ed25519.openssh-enc") };
+        assert_eq!(error_of(&plain.written()), DAMAGED);
     }
 
     /// n, e, d, qInv, p and q of the private part, and what stands before and after them.
@@ -261,6 +362,52 @@ mod pkcs8 {
         let x25519 = sequence(&[&integer(0), &sequence(&[&oid("1.3.101.110")]), &octets(&octets(&[1; 32]))]);
         let expected = KeyFileError::Key(KeyError::UnsupportedAlgorithm { algorithm: "1.3.101.110".into() });
         assert_eq!(error_of(&x25519), expected);
+    }
+
+    /// Version 2 has the public key beside the private one (RFC 5958 §2).
+    #[test]
+    fn a_public_key_beside_the_private_one_is_its_own() {
+        let version_2 = |algorithm: &[&[u8]], private: &[u8], public: &[u8]| {
+            let bits = [&[0], public].concat();
+            let bits = der::implicit(1, &bits);
+            sequence(&[&integer(1), &sequence(algorithm), &octets(private), &bits])
+        };
+        let public = |file: &str| read_public(&vector(&format!("keyfiles/{file}"))).unwrap().key;
+        let (PublicKey::Rsa(rsa), PublicKey::P256(p256)) = (public("rsa.pub-pkcs1.pem"), public("ec.spki.pem")) else {
+            panic!("not an RSA and a P-256 key")
+        };
+        let (mut other_rsa, other_p256) = (rsa.to_pkcs1_der(), negative(p256.as_bytes()));
+        let at = other_rsa.len() - 7;
+        other_rsa[at] ^= 2;
+
+        let rsa_algorithm = [&oid("1.2.840.113549.1.1.1")[..], &[5, 0]];
+        let (rsa_private, _) = pem::decode(&vector("keyfiles/rsa.pkcs1.pem"));
+        assert!(read_private(&version_2(&rsa_algorithm, &rsa_private, &rsa.to_pkcs1_der()), None, PROVIDER).is_ok());
+        assert_eq!(error_of(&version_2(&rsa_algorithm, &rsa_private, &other_rsa)), INCONSISTENT);
+
+        let (ec, curve) = (oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7"));
+        let sec1 = vector("keyfiles/ec.sec1.der");
+        let PrivateKey::P256(key) = read_private(&sec1, None, PROVIDER).unwrap().into_key() else {
+            panic!("not P-256")
+        };
+        let bare = sequence(&[&integer(1), &octets(key.scalar().expose_secret())]);
+        for private in [&sec1, &bare] {
+            let read = read_private(&version_2(&[&ec, &curve], private, p256.as_bytes()), None, PROVIDER).unwrap();
+            assert_eq!(read.public_key(), &PublicKey::P256(p256));
+            assert_eq!(error_of(&version_2(&[&ec, &curve], private, &other_p256)), INCONSISTENT);
+            let damaged = error_of(&version_2(&[&ec, &curve], private, &[0]));
+            assert_eq!(damaged, KeyFileError::Key(KeyError::PointEncoding));
+        }
+        // a curve that only one of the two places names
+        let p384 = KeyFileError::Key(KeyError::UnsupportedCurve { curve: "P-384".into() });
+        assert_eq!(error_of(&version_2(&[&ec, &oid("1.3.132.0.34")], &sec1, p256.as_bytes())), p384);
+    }
+
+    /// The point with the other y: of the curve, and of another key.
+    fn negative(point: &[u8; 65]) -> Vec<u8> {
+        let mut compressed = point[..33].to_vec();
+        compressed[0] = if point[64] & 1 == 0 { 3 } else { 2 };
+        compressed
     }
 
     #[test]

@@ -56,13 +56,14 @@ pub(super) enum Piece<'a> {
 /// All of a text file, in order.
 ///
 /// # Errors
-/// `Damaged` if a block does not end, its ends do not match, or its contents are not base64.
+/// `Damaged` if a block does not begin or end, its ends do not match, or its contents are not base64.
 pub(super) fn pieces(bytes: &[u8]) -> Result<Vec<Piece<'_>>, KeyFileError> {
     let mut pieces = Vec::new();
     let mut lines = lines(bytes);
     while let Some(line) = lines.next() {
         match begin(line) {
             Some((label, ssh2)) => pieces.push(Piece::Block(block(label, ssh2, &mut lines)?)),
+            None if is_spoilt_boundary(line) => return Err(DAMAGED),
             None if !line.is_empty() => pieces.push(Piece::Line(line)),
             None => {}
         }
@@ -76,6 +77,12 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn begin(line: &[u8]) -> Option<(&str, bool)> {
     boundary(line, b"BEGIN ")
+}
+
+/// Whether a line outside of blocks was meant to begin or end one: the block is not to be taken for an explanation.
+fn is_spoilt_boundary(line: &[u8]) -> bool {
+    let has = |word: &[u8]| line.windows(word.len()).any(|part| part == word);
+    line.starts_with(b"--") && (has(b"BEGIN ") || has(b"END "))
 }
 
 /// The label of a boundary line and whether it is one of RFC 4716's.

@@ -84,21 +84,25 @@ pub(super) fn find(bytes: &[u8]) -> Result<Vec<Found>, KeyFileError> {
 
 fn find_blocks(bytes: &[u8]) -> Result<Vec<Found>, KeyFileError> {
     let mut found = Vec::new();
-    let mut skipped = None;
+    let mut skipped = Vec::new();
     for piece in armor::pieces(bytes)? {
         match piece {
             Piece::Block(block) => match container_of(&block)? {
                 Some(container) => found.push(from_block(container, block)?),
-                None => skipped = Some(KeyFileError::unsupported("PEM block", block.label)),
+                None => skipped.push(block.label),
             },
             // in a rotation, a key in one form may stand beside a key in another: none may be overlooked
-            Piece::Line(line) if public::is_ssh_line(line) => found.push(ssh_line(line)?),
+            Piece::Line(line) if public::has_ssh_blob(line) => found.push(ssh_line(line)?),
             Piece::Line(_) => {}
         }
     }
-    match (found.is_empty(), skipped) {
-        (false, _) => Ok(found),
-        (true, skipped) => Err(skipped.unwrap_or(KeyFileError::Unrecognised)),
+    // beside a public key, a block that nobody knows may be a key that was meant to count
+    let private = found.iter().any(|found| found.container.is_private());
+    let is_no_key = |label: &str| private || label.ends_with("CERTIFICATE") || label.ends_with("PARAMETERS");
+    match skipped.into_iter().find(|label| found.is_empty() || !is_no_key(label)) {
+        Some(label) => Err(KeyFileError::unsupported("PEM block", label)),
+        None if found.is_empty() => Err(KeyFileError::Unrecognised),
+        None => Ok(found),
     }
 }
 

@@ -3,20 +3,19 @@
 
 use der::{
     AnyRef, Decode as _, Sequence,
-    asn1::{BitStringRef, ObjectIdentifier, OctetStringRef},
+    asn1::{BitStringRef, OctetStringRef},
 };
 use pkcs8::PrivateKeyInfoRef;
 use studioml_envelope_core::{
     Ed25519PrivateKey, Ed25519PublicKey, Identity, KeyError, P256PrivateKey, P256PublicKey, PrivateKey, Provider,
-    PublicKey, RsaPrivateKey, SecretBytes, SigningKey, SigningPrivateKey,
+    PublicKey, RsaPrivateKey, RsaPublicKey, SecretBytes, SigningKey, SigningPrivateKey,
 };
 
-use super::point;
+use super::{
+    oid::{EC_PUBLIC_KEY, ED25519, RSA_ENCRYPTION},
+    point,
+};
 use crate::KeyFileError;
-
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-pub(crate) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
 /// A private key as it stands in its file, nothing checked yet.
 pub(super) enum Material {
@@ -58,8 +57,12 @@ impl Material {
     pub(super) fn from_sec1(der: &[u8], curve: Option<AnyRef<'_>>) -> Result<Self, KeyFileError> {
         const DAMAGED: KeyFileError = KeyFileError::Damaged { structure: "ECPrivateKey" };
         let key = EcPrivateKey::from_der(der).map_err(|_| DAMAGED)?;
-        let curve = key.parameters.or(curve).ok_or(DAMAGED)?;
-        check_curve(curve)?;
+        if key.parameters.or(curve).is_none() {
+            return Err(DAMAGED);
+        }
+        for curve in [curve, key.parameters].into_iter().flatten() {
+            check_curve(curve)?;
+        }
         if key.version != 1 {
             return Err(DAMAGED);
         }
@@ -78,16 +81,39 @@ impl Material {
         const DAMAGED: KeyFileError = KeyFileError::Damaged { structure: "PrivateKeyInfo" };
         let info = PrivateKeyInfoRef::from_der(der).map_err(|_| DAMAGED)?;
         let key = info.private_key.as_bytes();
-        match info.algorithm.oid {
-            RSA_ENCRYPTION => Self::from_pkcs1(key),
-            EC_PUBLIC_KEY => Self::from_sec1(key, info.algorithm.parameters),
+        let private = match info.algorithm.oid {
+            RSA_ENCRYPTION => Self::from_pkcs1(key)?,
+            EC_PUBLIC_KEY => Self::from_sec1(key, info.algorithm.parameters)?,
             ED25519 => {
                 let seed = <&OctetStringRef>::from_der(key).map_err(|_| DAMAGED)?;
-                let public =
-                    info.public_key.map(|bits| Ed25519PublicKey::from_bytes(bits.as_bytes().unwrap_or_default()));
-                Ok(Self::Ed25519 { seed: SecretBytes::copy_from(seed.as_bytes()), public: public.transpose()? })
+                Self::Ed25519 { seed: SecretBytes::copy_from(seed.as_bytes()), public: None }
             }
-            other => Err(KeyFileError::Key(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() })),
+            other => return Err(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() }.into()),
+        };
+        match info.public_key {
+            Some(bits) => private.with_public_beside(bits.as_bytes().ok_or(DAMAGED)?),
+            None => Ok(private),
+        }
+    }
+
+    /// Takes the public key that stands beside the private one in version 2 of PKCS #8 (RFC 5958 §2), in the encoding that a
+    /// SubjectPublicKeyInfo has inside.
+    ///
+    /// # Errors
+    /// `Key`, if it is another one than the private key has in itself too.
+    fn with_public_beside(self, public: &[u8]) -> Result<Self, KeyFileError> {
+        const INCONSISTENT: KeyFileError = KeyFileError::Key(KeyError::Inconsistent);
+        match self {
+            Self::Rsa(key) if RsaPublicKey::from_pkcs1_der(public)? == *key.public_key() => Ok(Self::Rsa(key)),
+            Self::Rsa(_) => Err(INCONSISTENT),
+            Self::Ed25519 { seed, .. } => {
+                Ok(Self::Ed25519 { seed, public: Some(Ed25519PublicKey::from_bytes(public)?) })
+            }
+            Self::P256 { scalar, public: inside } => {
+                let public = point::decode(public)?;
+                let same = inside.is_none_or(|inside| inside == public);
+                if same { Ok(Self::P256 { scalar, public: Some(public) }) } else { Err(INCONSISTENT) }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod cbc;
 mod detect;
 mod legacy;
 mod material;
+pub(crate) mod oid;
 mod openssh;
 mod pbes;
 mod pkcs12;
@@ -28,10 +29,8 @@ use pbes::Encryption;
 pub(crate) use armor::BASE64;
 pub(crate) use cbc::CbcCipher;
 pub(crate) use legacy::DekInfo;
-pub(crate) use material::{EC_PUBLIC_KEY, ED25519, EcPrivateKey};
-pub(crate) use pbes::{
-    EncryptedPrivateKeyInfo, PBES2, PBKDF2, Pbes2Params, Pbkdf2Params, SCRYPT, ScryptParams, derive,
-};
+pub(crate) use material::EcPrivateKey;
+pub(crate) use pbes::{EncryptedPrivateKeyInfo, Pbes2Params, Pbkdf2Params, ScryptParams, derive};
 pub(crate) use public::comment;
 
 /// A private key from a file, checked: its public part belongs to its private part.

@@ -16,16 +16,10 @@ use spki::AlgorithmIdentifierRef;
 use studioml_envelope_core::SecretBytes;
 use zeroize::Zeroizing;
 
-use super::{cbc::CbcCipher, pkcs12};
+use super::{cbc::CbcCipher, oid, pkcs12};
 use crate::{Kdf, KeyFileError, Prf, limits};
 
 const DAMAGED: KeyFileError = KeyFileError::Damaged { structure: "EncryptedPrivateKeyInfo" };
-
-pub(crate) const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
-pub(crate) const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
-pub(crate) const SCRYPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.4.11");
-/// `pbeWithSHAAnd3-KeyTripleDES-CBC` (RFC 7292 appendix C).
-const PKCS12_SHA1_DES_EDE3: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.3");
 
 /// `EncryptedPrivateKeyInfo`.
 #[derive(Sequence)]
@@ -87,7 +81,7 @@ impl<'a> Encryption<'a> {
         let ciphertext = info.encrypted_data.as_bytes();
         let parameters = info.algorithm.parameters.ok_or(DAMAGED)?;
         match info.algorithm.oid {
-            PBES2 => {
+            oid::PBES2 => {
                 let params: Pbes2Params<'_> = parameters.decode_as().map_err(|_| DAMAGED)?;
                 let (kdf, salt, key_length) = read_kdf(&params.kdf)?;
                 let (cipher, iv) = read_cipher(&params.cipher)?;
@@ -96,7 +90,7 @@ impl<'a> Encryption<'a> {
                 }
                 Ok(Self { cipher, kdf, salt, iv: Some(iv), ciphertext })
             }
-            PKCS12_SHA1_DES_EDE3 => {
+            oid::PKCS12_SHA1_DES_EDE3 => {
                 let params: Pkcs12PbeParams<'_> = parameters.decode_as().map_err(|_| DAMAGED)?;
                 let kdf = Kdf::Pkcs12 { iterations: params.iterations };
                 Ok(Self { cipher: CbcCipher::DesEde3, kdf, salt: params.salt.as_bytes(), iv: None, ciphertext })
@@ -125,12 +119,12 @@ impl<'a> Encryption<'a> {
 fn read_kdf<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<(Kdf, &'a [u8], Option<u16>), KeyFileError> {
     let parameters = algorithm.parameters.ok_or(DAMAGED)?;
     match algorithm.oid {
-        PBKDF2 => {
+        oid::PBKDF2 => {
             let params: Pbkdf2Params<'_> = parameters.decode_as().map_err(|_| DAMAGED)?;
             let prf = params.prf.map_or(Ok(Prf::HmacSha1), |prf| read_prf(prf.oid))?;
             Ok((Kdf::Pbkdf2 { prf, iterations: params.iterations }, params.salt.as_bytes(), params.key_length))
         }
-        SCRYPT => {
+        oid::SCRYPT => {
             let params: ScryptParams<'_> = parameters.decode_as().map_err(|_| DAMAGED)?;
             let kdf = Kdf::Scrypt { n: params.cost, r: params.block_size, p: params.parallelization };
             Ok((kdf, params.salt.as_bytes(), params.key_length))
@@ -139,24 +133,24 @@ fn read_kdf<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<(Kdf, &'a [u8]
     }
 }
 
-fn read_prf(oid: ObjectIdentifier) -> Result<Prf, KeyFileError> {
-    match oid.to_string().as_str() {
-        "1.2.840.113549.2.7" => Ok(Prf::HmacSha1),
-        "1.2.840.113549.2.8" => Ok(Prf::HmacSha224),
-        "1.2.840.113549.2.9" => Ok(Prf::HmacSha256),
-        "1.2.840.113549.2.10" => Ok(Prf::HmacSha384),
-        "1.2.840.113549.2.11" => Ok(Prf::HmacSha512),
-        other => Err(KeyFileError::unsupported("PBKDF2 function", other)),
+fn read_prf(algorithm: ObjectIdentifier) -> Result<Prf, KeyFileError> {
+    match algorithm {
+        oid::HMAC_SHA1 => Ok(Prf::HmacSha1),
+        oid::HMAC_SHA224 => Ok(Prf::HmacSha224),
+        oid::HMAC_SHA256 => Ok(Prf::HmacSha256),
+        oid::HMAC_SHA384 => Ok(Prf::HmacSha384),
+        oid::HMAC_SHA512 => Ok(Prf::HmacSha512),
+        other => Err(KeyFileError::unsupported("PBKDF2 function", &other.to_string())),
     }
 }
 
 fn read_cipher<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> Result<(CbcCipher, &'a [u8]), KeyFileError> {
-    let cipher = match algorithm.oid.to_string().as_str() {
-        "2.16.840.1.101.3.4.1.2" => CbcCipher::Aes128,
-        "2.16.840.1.101.3.4.1.22" => CbcCipher::Aes192,
-        "2.16.840.1.101.3.4.1.42" => CbcCipher::Aes256,
-        "1.2.840.113549.3.7" => CbcCipher::DesEde3,
-        other => return Err(KeyFileError::unsupported("cipher", other)),
+    let cipher = match algorithm.oid {
+        oid::AES_128_CBC => CbcCipher::Aes128,
+        oid::AES_192_CBC => CbcCipher::Aes192,
+        oid::AES_256_CBC => CbcCipher::Aes256,
+        oid::DES_EDE3_CBC => CbcCipher::DesEde3,
+        other => return Err(KeyFileError::unsupported("cipher", &other.to_string())),
     };
     let parameters = algorithm.parameters.ok_or(DAMAGED)?;
     let iv = parameters.decode_as::<&OctetStringRef>().map_err(|_| DAMAGED)?.as_bytes();

@@ -1,13 +1,11 @@
 //! Public key files: PKCS #1 and SPKI, the lines of OpenSSH and the blocks of RFC 4716.
 
 use der::{Decode as _, Encode as _, asn1::BitStringRef};
-use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+use spki::SubjectPublicKeyInfoRef;
 use studioml_envelope_core::{KeyError, PublicKey, SecretBytes};
 
-use super::{armor::decode_base64, point};
+use super::{armor::decode_base64, oid::EC_PUBLIC_KEY, point};
 use crate::KeyFileError;
-
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
 /// `SubjectPublicKeyInfo`, with compressed points expanded.
 ///
@@ -53,10 +51,18 @@ pub(super) fn is_ssh_lines(bytes: &[u8]) -> bool {
 }
 
 /// Whether a line begins as one with a key does.
-pub(super) fn is_ssh_line(line: &[u8]) -> bool {
+fn is_ssh_line(line: &[u8]) -> bool {
     let (algorithm, rest) = cut_word(line);
     let known = [b"ssh-".as_slice(), b"ecdsa-sha2-", b"sk-"].iter().any(|prefix| algorithm.starts_with(prefix));
-    known && cut_word(rest).0.starts_with(b"AAAA")
+    known && cut_word(rest).0.starts_with(BLOB)
+}
+
+/// How every blob begins in base64: with the upper bytes of a length.
+const BLOB: &[u8] = b"AAAA";
+
+/// Whether a line has the blob of a key in it, whatever stands before that: a misspelt name, or options.
+pub(super) fn has_ssh_blob(line: &[u8]) -> bool {
+    line.split(u8::is_ascii_whitespace).any(|word| word.starts_with(BLOB))
 }
 
 /// The lines that count.

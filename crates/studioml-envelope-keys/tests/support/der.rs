@@ -32,6 +32,10 @@ pub fn explicit(number: u8, inner: &[u8]) -> Vec<u8> {
     tlv(0xa0 + number, inner)
 }
 
+pub fn implicit(number: u8, contents: &[u8]) -> Vec<u8> {
+    tlv(0x80 + number, contents)
+}
+
 pub fn integer(value: u64) -> Vec<u8> {
     let bytes = value.to_be_bytes();
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(7);
