@@ -557,3 +557,21 @@ fn a_hint_of_the_system_makes_it_look_early() {
     let _watcher = Watcher::spawn(vec![held.clone()], MAX_INTERVAL, |_| {}).unwrap();
     assert_seen_early(&held, |version| mount.update([("rmq_a_", line(version).as_slice())]));
 }
+
+/// Whoever is told of changes must not be able to end them: what is revoked would stay in use.
+#[test]
+fn a_panic_of_who_is_told_does_not_end_the_watch() {
+    let directory = directory(&[("rmq_a_", &line(1))]);
+    let held = Arc::new(KeyDirectory::<TrustedSigner>::open(directory.path(), PROVIDER));
+    let (tell, told) = mpsc::channel();
+    let _watcher = Watcher::spawn(vec![held.clone()], Duration::from_millis(10), move |change: &Change| {
+        tell.send(change.added.clone()).unwrap();
+        panic!("this panic is meant to be");
+    })
+    .unwrap();
+    for (name, files) in [("rmq_b_", 2), ("rmq_c_", 3)] {
+        fs::write(directory.path().join(name), line(2)).unwrap();
+        wait_until(name, LONG, || held.current().len() == files);
+    }
+    assert_eq!(told.recv_timeout(LONG).unwrap(), ["rmq_b_"]);
+}

@@ -9,7 +9,9 @@ mod support;
 use std::path::PathBuf;
 
 use mount::Mount;
-use studioml_envelope_core::{Payload, RsaPublicKey, TrustedSigner, seal};
+use studioml_envelope_core::{
+    Implementation, Part, Payload, Provider, Random, RandomError, RsaPublicKey, TrustedSigner, seal,
+};
 use studioml_envelope_keys::{
     KeyFileError,
     directory::{
@@ -104,7 +106,7 @@ fn several_keys_take_their_own_passphrase_or_the_common_one() {
     assert_eq!(files(&mounted), ["ssh-privatekey", "ssh-privatekey.2"]);
     assert_eq!(
         findings(&mounted),
-        ["warning ssh-privatekey.10: the same key stands in the file more than once"],
+        ["warning ssh-privatekey.10: the same key as in ssh-privatekey"],
         "one private key operation for a key that is mounted twice"
     );
     assert!(opens(&mounted, KEY) && opens(&mounted, OTHER_KEY));
@@ -127,7 +129,7 @@ fn several_keys_take_their_own_passphrase_or_the_common_one() {
         ("ssh-privatekey.1", &vector("keyfiles/rsa.openssh-enc-aes128-ctr")),
     ]);
     mounts.passphrase.update([("ssh-passphrase", [PASSPHRASE, b"\n"].concat().as_slice())]);
-    assert_eq!(findings(&mounts.load()), ["warning ssh-privatekey.1: the same key stands in the file more than once"]);
+    assert_eq!(findings(&mounts.load()), ["warning ssh-privatekey.1: the same key as in ssh-privatekey"]);
 }
 
 #[test]
@@ -181,6 +183,43 @@ fn a_mount_that_cannot_be_read_is_said() {
     assert_eq!(held.current().findings(), change.findings);
     // it is of no file, so none is named
     assert_eq!(change.findings[0].to_string(), "the directory cannot be read: not a directory");
+}
+
+/// It is the passphrase's file that somebody has to look at, and once however many keys it is for.
+#[test]
+fn a_passphrase_that_cannot_be_read_is_named_and_not_its_keys() {
+    let mut mounts = Mounts::new();
+    let key = vector("keyfiles/rsa.pkcs1-aes128.pem");
+    mounts.encryption.update([("ssh-privatekey", key.as_slice()), ("ssh-privatekey.1", &key)]);
+    std::os::unix::fs::symlink("nowhere", mounts.passphrase.path().join("ssh-passphrase")).unwrap();
+    let mounted = mounts.load();
+    assert!(mounted.keys().is_empty() && mounted.has_errors());
+    assert_eq!(findings(&mounted), ["error ssh-passphrase: cannot be read: entity not found"]);
+}
+
+/// Without random bytes there is nothing to tell a key from another by, and none may stay for that.
+#[test]
+fn a_key_is_replaced_while_the_random_source_fails() {
+    struct Failing;
+    impl Part for Failing {
+        fn implementation(&self) -> Implementation {
+            Implementation { library: "none", version: "", path: "" }
+        }
+    }
+    impl Random for Failing {
+        fn fill(&self, _: &mut [u8]) -> Result<(), RandomError> {
+            Err(RandomError)
+        }
+    }
+    let mut mounts = Mounts::new();
+    mounts.encryption.update([("ssh-privatekey", vector("keyfiles/rsa.pkcs8.pem").as_slice())]);
+    mounts.passphrase.update([("ssh-passphrase", vector("python/keys/passphrase").as_slice())]);
+    let (encryption, passphrase) = mounts.paths();
+    let held = IdentityDirectory::open(&encryption, &passphrase, &Provider { random: &Failing, ..*PROVIDER });
+    assert!(opens(&held.current(), KEY));
+    mounts.encryption.update([("ssh-privatekey", vector("python/keys/studioml_message.pem").as_slice())]);
+    assert_eq!(held.reload().unwrap().changed, ["ssh-privatekey"]);
+    assert!(!opens(&held.current(), KEY) && opens(&held.current(), OTHER_KEY));
 }
 
 #[test]

@@ -83,6 +83,12 @@ pub enum Problem {
     /// The same key stands twice in a file.
     #[error("the same key stands in the file more than once")]
     DuplicateKey,
+    /// A private key that another file of the mount holds too. It is used once.
+    #[error("the same key as in {file}")]
+    SameKeyAs {
+        /// The other file's name.
+        file: String,
+    },
     /// An RSA key below 3072 bits.
     #[error("RSA key of {bits} bits: 3072 or more is advised")]
     WeakKey {

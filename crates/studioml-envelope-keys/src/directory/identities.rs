@@ -9,6 +9,7 @@ use studioml_envelope_core::{Identity, KeyError, PrivateKey, Provider, PublicKey
 
 use super::{
     finding::{Finding, Problem, Severity},
+    live::State,
     scan::{DirectoryError, ScannedFile, scan},
 };
 use crate::{Description, Passphrase, read_private, read_public};
@@ -74,8 +75,9 @@ pub struct MountedIdentities {
 #[derive(Clone)]
 struct Outcome {
     file: String,
+    /// `None` if one of the two could not be read, or no mark could be made.
     mark: Option<Mark>,
-    key: Result<MountedKey, Problem>,
+    key: Result<MountedKey, Finding>,
 }
 
 /// A salted digest of a key file and its passphrase: to see a change without keeping either.
@@ -114,7 +116,9 @@ impl MountedIdentities {
             let outcome = self.keep_or_load(&file, passphrase, salt, provider);
             match outcome.key.clone() {
                 Ok(key) => loaded.take(key),
-                Err(problem) => loaded.findings.push(Finding::new(&file.name, problem)),
+                // a passphrase that several keys share is told of once
+                Err(finding) if loaded.findings.contains(&finding) => {}
+                Err(finding) => loaded.findings.push(finding),
             }
             loaded.outcomes.push(outcome);
         }
@@ -131,18 +135,17 @@ impl MountedIdentities {
         salt: Salt,
         provider: &Provider,
     ) -> Outcome {
-        let contents = file.contents.as_ref().map_err(Clone::clone);
-        let passphrase = passphrase.map(|file| file.contents.as_ref().map_err(Clone::clone)).transpose();
-        let (mark, key) = match (contents, passphrase) {
+        let (mark, key) = match (contents_of(file), passphrase.map(contents_of).transpose()) {
             (Ok(contents), Ok(passphrase)) => {
                 let mark = salt.mark(contents, passphrase);
                 let known = self.outcomes.iter().find(|known| known.file == file.name && known.mark == mark);
                 if let Some(known) = known.filter(|_| mark.is_some()) {
                     return known.clone();
                 }
-                (mark, load_key(&file.name, contents, passphrase, provider))
+                let key = load_key(&file.name, contents, passphrase, provider);
+                (mark, key.map_err(|problem| Finding::new(&file.name, problem)))
             }
-            (Err(problem), _) | (_, Err(problem)) => (None, Err(problem)),
+            (Err(finding), _) | (_, Err(finding)) => (None, Err(finding)),
         };
         Outcome { file: file.name.clone(), mark, key }
     }
@@ -151,9 +154,9 @@ impl MountedIdentities {
         if key.public.is_weak() {
             self.findings.push(Finding::new(&key.file, Problem::WeakKey { bits: key.public.bits() }));
         }
-        if self.keys.iter().any(|held| held.public == key.public) {
+        if let Some(held) = self.keys.iter().find(|held| held.public == key.public) {
             // two private key operations for every message that neither fits
-            self.findings.push(Finding::new(&key.file, Problem::DuplicateKey));
+            self.findings.push(Finding::new(&key.file, Problem::SameKeyAs { file: held.file.clone() }));
             return;
         }
         self.identities.push(Arc::clone(&key.identity));
@@ -203,20 +206,38 @@ impl MountedIdentities {
         self.findings.iter().any(|finding| finding.severity() == Severity::Error)
     }
 
-    /// Files that were added, that changed, and that went, against an older state.
-    pub(super) fn changes_since(&self, old: &Self) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let find =
-            |set: &Self, file: &str| set.outcomes.iter().find(|known| known.file == file).map(|known| known.mark);
+    fn outcome_of(&self, file: &str) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.file == file)
+    }
+}
+
+impl State for MountedIdentities {
+    fn changes_since(&self, old: &Self) -> (Vec<String>, Vec<String>, Vec<String>) {
         let (mut added, mut changed) = (Vec::new(), Vec::new());
         for outcome in &self.outcomes {
-            match find(old, &outcome.file) {
+            match old.outcome_of(&outcome.file) {
                 None => added.push(outcome.file.clone()),
-                Some(mark) if mark != outcome.mark => changed.push(outcome.file.clone()),
+                Some(known) if outcome.may_differ_from(known) => changed.push(outcome.file.clone()),
                 Some(_) => {}
             }
         }
-        let gone = old.outcomes.iter().filter(|known| find(self, &known.file).is_none());
+        let gone = old.outcomes.iter().filter(|known| self.outcome_of(&known.file).is_none());
         (added, changed, gone.map(|known| known.file.clone()).collect())
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn same_findings(&self, other: &Self) -> bool {
+        self.findings == other.findings
+    }
+}
+
+impl Outcome {
+    /// A key that was loaded without a mark cannot be told from another, and counts as one.
+    fn may_differ_from(&self, known: &Self) -> bool {
+        self.mark != known.mark || (self.mark.is_none() && self.key.is_ok())
     }
 }
 
@@ -245,6 +266,10 @@ impl Salt {
         }
         Some(Mark(digest.finalize().into()))
     }
+}
+
+fn contents_of(file: &ScannedFile) -> Result<&SecretBytes, Finding> {
+    file.contents.as_ref().map_err(|problem| Finding::new(&file.name, problem.clone()))
 }
 
 fn load_key(

@@ -9,6 +9,7 @@ use studioml_envelope_core::{
 
 use super::{
     finding::{Finding, Problem, Severity},
+    live::State,
     prefix::PrefixTable,
     scan::{DirectoryError, Scan, ScannedFile, scan},
 };
@@ -256,9 +257,10 @@ impl<K: QueueKey> KeyRing<K> {
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity() == Severity::Error)
     }
+}
 
-    /// The names that were added, that changed, and that went, against an older ring.
-    pub(super) fn changes_since(&self, old: &Self) -> (Vec<String>, Vec<String>, Vec<String>) {
+impl<K: QueueKey> State for KeyRing<K> {
+    fn changes_since(&self, old: &Self) -> (Vec<String>, Vec<String>, Vec<String>) {
         let (mut added, mut changed) = (Vec::new(), Vec::new());
         for (prefix, held) in self.table.iter() {
             match old.table.exact(prefix) {
@@ -271,8 +273,12 @@ impl<K: QueueKey> KeyRing<K> {
         (added, changed, gone.map(|(prefix, _)| prefix.to_owned()).collect())
     }
 
-    /// Whether the reason for holding nothing, and what was skipped, is the same.
-    pub(super) fn same_findings(&self, other: &Self) -> bool {
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The reason for holding nothing is told too.
+    fn same_findings(&self, other: &Self) -> bool {
         self.closed == other.closed && self.missing == other.missing && self.findings == other.findings
     }
 }

@@ -20,6 +20,9 @@ use crate::disk::{self, Access, DiskError};
 const DATA_LINK: &str = "..data";
 /// Each attempt that fails means a swap during the few milliseconds of a scan; kubelet swaps once a minute.
 const ATTEMPTS: usize = 1000;
+/// Attempts at a set that is not whole and has not been swapped either: it is nothing that waiting would mend, and while it
+/// is looked at the keys of the set before it stay in use.
+const ATTEMPTS_AT_ONE_SET: usize = 10;
 
 /// A directory could not be read.
 #[derive(Debug, Error)]
@@ -28,8 +31,8 @@ pub enum DirectoryError {
     /// The system says no. A directory that does not exist is empty, and is no error.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It changed faster than it could be read.
-    #[error("the directory changes faster than it can be read")]
+    /// It changed faster than it could be read, or `..data` leads to a set of which a file is missing.
+    #[error("the directory changes faster than it can be read, or is not whole")]
     Unsteady,
 }
 
@@ -62,11 +65,18 @@ pub(super) struct Scan {
 /// # Errors
 /// [`DirectoryError`].
 pub(super) fn scan(directory: &Path) -> Result<Scan, DirectoryError> {
+    let mut in_vain = 0;
     for _ in 0..ATTEMPTS {
         let pinned = pin(directory)?;
         let read = match read_all(pinned.as_deref().unwrap_or(directory), pinned.is_some()) {
             Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && pinned.is_some() => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && pinned.is_some() => {
+                in_vain = if pin(directory)? == pinned { in_vain + 1 } else { 0 };
+                if in_vain == ATTEMPTS_AT_ONE_SET {
+                    break;
+                }
+                continue;
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Scan { missing: true, ..Scan::default() });
             }

@@ -4,6 +4,7 @@
 use core::fmt;
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -40,6 +41,8 @@ enum Wake {
 impl Watcher {
     /// Looks at `directories` every `interval` (at most [`MAX_INTERVAL`]), and tells `on_change` what changed.
     ///
+    /// A panic in `on_change` ends that call, and nothing else.
+    ///
     /// # Errors
     /// [`io::Error`] if no thread can be started.
     pub fn spawn(
@@ -74,8 +77,9 @@ fn keep_new(directories: &[Arc<dyn Reload>], interval: Duration, woken: &Receive
     let mut next_poll = Instant::now() + interval;
     let mut last_look = None;
     while wait(woken, next_poll, last_look) == Wake::Look {
-        for change in directories.iter().filter_map(|directory| directory.reload()) {
-            on_change(&change);
+        for directory in directories {
+            // a thread that ended here would leave keys in use that have been revoked; the panic has been reported
+            let _ = catch_unwind(AssertUnwindSafe(|| directory.reload().as_ref().map(on_change)));
         }
         let now = Instant::now();
         (next_poll, last_look) = (now + interval, Some(now));
@@ -109,7 +113,6 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         let _ = self.wake.send(Wake::Stop);
         if let Some(thread) = self.thread.take() {
-            // a panic in `on_change` has been reported by its own thread
             let _ = thread.join();
         }
     }
