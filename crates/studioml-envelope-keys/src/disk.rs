@@ -183,7 +183,7 @@ fn refuse_readable_by_others(metadata: &Metadata) -> Result<(), DiskError> {
     if metadata.is_file() && mode & 0o066 != 0 { Err(DiskError::ReadableByOthers { mode }) } else { Ok(()) }
 }
 
-/// Reads to the end in one buffer of the right size: one that grows would leave copies behind.
+/// Reads to the end in one buffer of the right size: one that grows by itself would leave copies behind.
 fn read(file: &mut File, metadata: &Metadata, maximum: usize) -> Result<SecretBytes, DiskError> {
     if metadata.is_dir() {
         return Err(DiskError::Directory);
@@ -194,7 +194,14 @@ fn read(file: &mut File, metadata: &Metadata, maximum: usize) -> Result<SecretBy
     loop {
         let rest = buffer.get_mut(filled..).unwrap_or_default();
         if rest.is_empty() {
-            return Err(DiskError::TooLarge { maximum: size.min(maximum) });
+            if filled > maximum {
+                return Err(DiskError::TooLarge { maximum });
+            }
+            // longer than it said: it grew, or its file system says 0 of every file
+            let mut larger = Zeroizing::new(vec![0; maximum.saturating_add(1)]);
+            larger.get_mut(..filled).unwrap_or_default().copy_from_slice(&buffer);
+            buffer = larger;
+            continue;
         }
         match file.read(rest) {
             Ok(0) => break,

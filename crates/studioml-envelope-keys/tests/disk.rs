@@ -163,3 +163,12 @@ fn a_file_that_fails_while_it_is_read_is_an_error() {
     assert!(matches!(read_public(Path::new("/proc/self/mem")), Err(DiskError::Io(_))));
     assert!(matches!(read_private(Path::new("/proc/self/mem"), Access::Anyone), Err(DiskError::Io(_))));
 }
+
+/// As some file systems in user space do.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_says_it_is_empty_is_read_to_its_end() {
+    let path = Path::new("/proc/self/status");
+    assert_eq!(fs::metadata(path).unwrap().len(), 0);
+    assert!(read_public(path).unwrap().starts_with(b"Name:"));
+}
