@@ -2,6 +2,7 @@
 //!
 //! Not dead-lettering: `reject(requeue = false)` drops a message unless somebody has set up a policy.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
@@ -21,6 +22,9 @@ use crate::queue::{QueueName, REJECT_REFUSED};
 const MOST_HEADER_BYTES: usize = 64 << 10;
 /// How deep they may be nested: to copy them takes stack.
 const DEEPEST_HEADER: usize = 32;
+/// A broker copies a message to the queues that these headers name, by the rights of whoever publishes it. Put aside with them, it
+/// would come back to its queue for ever, and reach others that its sender may not write to.
+const COPIES_TO: [&str; 2] = ["CC", "BCC"];
 
 pub(super) struct Queue {
     bounds: RejectsConfig,
@@ -141,8 +145,10 @@ fn may_go_along(headers: &FieldTable) -> bool {
 }
 
 fn with_reason(properties: &BasicProperties, queue: &QueueName, reason: &Reason) -> BasicProperties {
-    let mut headers =
-        properties.headers().as_ref().filter(|headers| may_go_along(headers)).cloned().unwrap_or_default();
+    let own = properties.headers().as_ref().filter(|headers| may_go_along(headers)).into_iter().flatten();
+    let own = own.filter(|(name, _)| !COPIES_TO.contains(&name.as_str()));
+    let own: BTreeMap<_, _> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut headers = FieldTable::from(own);
     for (name, value) in [
         ("x-studioml-reason", reason.code.as_str()),
         ("x-studioml-detail", &reason.detail),

@@ -28,9 +28,11 @@ impl Source for Broker {
     }
 
     async fn open(&self, queue: &QueueName, window: usize) -> Result<Box<dyn Deliveries>, SourceError> {
-        let apart = !self.0.consuming.is_to_be_shared() || self.breaking().contains_key(queue);
+        let is_breaking = self.breaking().contains_key(queue);
+        let apart = is_breaking || !self.0.consuming.is_to_be_shared();
         let live = if apart { self.0.consuming.another().await? } else { self.0.consuming.live()? };
-        let prefetch = u16::try_from(window).unwrap_or(u16::MAX);
+        // one at a time: what stands before the message that breaks the connection is acknowledged before that comes
+        let prefetch = if is_breaking { 1 } else { u16::try_from(window).unwrap_or(u16::MAX) };
         let opened = timeout(self.0.timeout, async {
             let channel = live.create_channel().await?;
             // first, or the broker sends everything that it has
@@ -45,7 +47,7 @@ impl Source for Broker {
                 broker: self.clone(),
                 queue: queue.clone(),
                 apart_since: apart.then(Instant::now),
-                held_open: Arc::new(HeldOpen { _channel: channel, _connection: live }),
+                held_open: Arc::new(HeldOpen { channel, _connection: live }),
                 consumer,
             })),
             Ok(Err(error)) if is_no_queue(&error) => Err(SourceError::NoQueue),
@@ -95,7 +97,7 @@ struct Messages {
 
 /// A channel closes with its last owner, and with it everything that was delivered on it. So does a connection of its own.
 struct HeldOpen {
-    _channel: Channel,
+    channel: Channel,
     _connection: Arc<Live>,
 }
 
@@ -104,11 +106,8 @@ impl Deliveries for Messages {
     async fn next(&mut self, room: usize) -> Result<Vec<Delivery>, SourceError> {
         // a connection takes threads and buffers: each queue has its own no longer than it must
         let apart_for = self.apart_since.map_or(Duration::MAX, |since| APART.saturating_sub(since.elapsed()));
-        let shared_again = || SourceError::Unavailable("it is to share a connection again".to_owned());
-        if apart_for.is_zero() {
-            return Err(shared_again());
-        }
-        let first = timeout(apart_for, self.consumer.next()).await.map_err(|_| shared_again())?;
+        let first = if apart_for.is_zero() { None } else { timeout(apart_for, self.consumer.next()).await.ok() };
+        let Some(first) = first else { return Err(self.end_apart().await) };
         let mut taken = vec![self.one(first)?];
         while taken.len() < room {
             // an error that comes now comes again
@@ -123,6 +122,14 @@ impl Deliveries for Messages {
 }
 
 impl Messages {
+    /// Closes the channel, so that everything that was delivered on it is back in the queue before another consumer reads from
+    /// there: what it had not handed on yet would come after what is younger.
+    async fn end_apart(&self) -> SourceError {
+        let closed = self.held_open.channel.close(200, "done".into());
+        let _ = timeout(self.broker.0.timeout, closed).await; // a broker that does not answer loses the connection soon
+        SourceError::Unavailable("it is to share a connection again".to_owned())
+    }
+
     fn one(&self, next: Option<Result<lapin::message::Delivery, lapin::Error>>) -> Result<Delivery, SourceError> {
         match next {
             Some(Ok(message)) => {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lapin::types::{AMQPValue, FieldTable};
+
 use crate::brokers::World;
 use crate::raw;
 use crate::support::keys::{number_of, request};
@@ -12,6 +14,9 @@ use crate::support::{long, wait};
 /// A queue that is all right, and one that somebody harms.
 const FINE: &str = "rmq_fine";
 const HARMED: &str = "rmq_harmed";
+/// How many requests stand before a message that cannot be parsed, and how many behind it.
+const BEFORE: usize = 100;
+const BEHIND: usize = 5;
 const REJECTED: &str = "studioml-gateway-rejected";
 
 #[test]
@@ -55,6 +60,28 @@ fn a_message_that_cannot_be_parsed_harms_its_own_queue_alone_and_is_reported() {
 }
 
 #[test]
+fn what_stands_before_a_message_that_cannot_be_parsed_is_carried_and_leaves_it_at_the_head() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare(HARMED, true);
+    for number in 0..BEFORE {
+        assert!(outer.publish(HARMED, &world.experimenter.seal(&request(number, 300)), client_properties()));
+    }
+    raw::publish(&world.outer, HARMED, raw::MESSAGE_ID, &raw::short(b"\xff"), b"{}");
+    for number in 0..BEHIND {
+        assert!(outer.publish(HARMED, &world.experimenter.seal(&request(BEFORE + number, 300)), client_properties()));
+    }
+    let gateway = world.start();
+    let left = |count: usize| (outer.count(HARMED) == Some(u32::try_from(count).unwrap())).then_some(());
+    wait::within(Duration::from_secs(240), "the rest", || left(1 + BEHIND));
+    gateway.terminate();
+    wait::until("the rest to stay", || left(1 + BEHIND));
+    let mut arrived: Vec<usize> = inner.take_all(HARMED).iter().map(|message| number_of(&message.body)).collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..BEFORE).collect::<Vec<_>>());
+}
+
+#[test]
 fn headers_that_are_nested_without_end_cost_the_message_and_not_the_process() {
     let world = World::new();
     let (outer, inner) = (world.outer.client(), world.inner.client());
@@ -83,6 +110,26 @@ fn headers_that_fill_a_frame_leave_room_for_the_reason() {
     assert_eq!(rejected.body, b"no envelope");
     assert_eq!(rejected.header("x-studioml-reason").as_deref(), Some("malformed"));
     assert_eq!(rejected.header("x"), None);
+}
+
+#[test]
+fn a_message_that_is_put_aside_goes_nowhere_else() {
+    let world = World::new();
+    let (outer, inner) = (world.outer.client(), world.inner.client());
+    outer.declare(HARMED, true);
+    outer.declare_unbound("somebody_elses", true);
+    // a broker copies a message to the queues that are named in this header, by the rights of whoever publishes it
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let mut headers = FieldTable::default();
+    headers.insert("CC".into(), AMQPValue::FieldArray(vec![text(HARMED), text("somebody_elses")].into()));
+    headers.insert("own".into(), text("kept"));
+    assert!(outer.publish(HARMED, b"no envelope", client_properties().with_headers(headers)));
+    assert!(outer.publish(HARMED, &world.experimenter.seal(&request(7, 300)), client_properties()));
+    let _gateway = world.start();
+    let rejected = outer.wait_for(REJECTED);
+    assert_eq!(number_of(&inner.wait_for(HARMED).body), 7);
+    assert_eq!((rejected.header("own").as_deref(), rejected.header("CC")), (Some("kept"), None));
+    assert_eq!([HARMED, REJECTED, "somebody_elses"].map(|queue| outer.count(queue)), [Some(0); 3]);
 }
 
 #[test]
