@@ -45,7 +45,7 @@ pub struct ServerOptions {
     /// Handshakes in progress at once. When there are that many the listener takes no new connection until one ends, or until
     /// the oldest has lasted longer than `crowded_handshake`, which is then given up.
     pub max_handshakes: usize,
-    /// How long a handshake may last while others wait for its place.
+    /// How long a handshake may last once all places are taken.
     pub crowded_handshake: Duration,
     /// Bytes that the messages in progress on all connections may take together, beyond 32 KiB of each. A connection that asks
     /// for more is ended.
@@ -188,7 +188,7 @@ impl Server {
                 biased;
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next(), if !connections.is_empty() => {
-                    count_panic(&counters, &ended);
+                    counters.count_end(&ended);
                     continue;
                 }
                 accepted = service.server.accept(&listener, &handshakes) => accepted,
@@ -213,15 +213,10 @@ impl Server {
         drop(listener);
         handshakes.give_up_all();
         let _ = draining.send(true);
-        let all_ended = async {
-            while let Some(ended) = connections.join_next().await {
-                count_panic(&counters, &ended);
-            }
-        };
-        let _ = timeout(options.drain, all_ended).await;
-        let cut = u64::try_from(connections.len()).unwrap_or(u64::MAX);
-        counters.cut.fetch_add(cut, Ordering::Relaxed);
-        connections.shutdown().await;
+        let _ = timeout(options.drain, count_ended(&mut connections, &counters)).await;
+        // one that has ended meanwhile is not cut by this
+        connections.abort_all();
+        count_ended(&mut connections, &counters).await;
         counters.report()
     }
 
@@ -286,8 +281,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-fn count_panic(counters: &ServerCounters, ended: &Result<(), tokio::task::JoinError>) {
-    if ended.as_ref().is_err_and(tokio::task::JoinError::is_panic) {
-        counters.panicked.fetch_add(1, Ordering::Relaxed);
+/// Waits until all connections have ended.
+async fn count_ended(connections: &mut JoinSet<()>, counters: &ServerCounters) {
+    while let Some(ended) = connections.join_next().await {
+        counters.count_end(&ended);
     }
 }

@@ -6,6 +6,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use tokio::task::JoinError;
+
 use crate::{ChannelError, Peer};
 
 /// What a server has counted so far.
@@ -50,6 +52,14 @@ pub struct ServerReport {
 }
 
 impl ServerCounters {
+    /// Counts the end of a connection that did not come to count it itself.
+    pub(super) fn count_end(&self, ended: &Result<(), JoinError>) {
+        if let Err(error) = ended {
+            let counter = if error.is_panic() { &self.panicked } else { &self.cut };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The counters as they stand now.
     #[must_use]
     pub fn report(&self) -> ServerReport {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod ends;
 mod peers;
 #[path = "../support/mod.rs"]
 mod support;
@@ -432,70 +433,6 @@ async fn messages_are_answered_in_order_with_the_handlers_words() {
         client.close().await.unwrap();
         let report = server.stop().await;
         assert_eq!((report.messages_accepted, report.messages_refused, report.closed), (18, 2, 1));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_ends_answers_what_has_begun() {
-    let provider = support::aws_lc_rs();
-    for (server, connector) in modes(&provider) {
-        let (entered, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (has_entered, may_go_on) = (Arc::clone(&entered), Arc::clone(&go_on));
-        let handler = move |_: Origin, message: Vec<u8>| {
-            let (entered, go_on) = (Arc::clone(&entered), Arc::clone(&go_on));
-            async move {
-                if message == b"slow" {
-                    entered.notify_one();
-                    go_on.notified().await;
-                }
-                Receipt::Accepted
-            }
-        };
-        let server = Running::start(server, options(), handler).await;
-        let idle = connector.connect(server.address).await.unwrap();
-        let mut busy = connector.connect(server.address).await.unwrap();
-        let silent = TcpStream::connect(server.address).await.unwrap();
-        let (address, counters) = (server.address, Arc::clone(&server.counters));
-        server.wait_until(|report| report.accepted == 3 && report.established == 2).await;
-        let submitting = tokio::spawn(async move {
-            let receipt = busy.submit(b"slow").await.unwrap();
-            (receipt, busy)
-        });
-        has_entered.notified().await;
-        let stopping = tokio::spawn(server.stop());
-
-        // the idle channel is closed in order, the silent handshake is given up, nobody new gets in
-        assert_eq!(idle.into_channel().receive().await.unwrap(), None);
-        ended_without_an_answer(silent).await;
-        timeout(LONG, async { while TcpStream::connect(address).await.is_ok() {} }).await.unwrap();
-        assert_eq!(counters.report().messages_accepted, 0);
-        may_go_on.notify_one();
-        let (receipt, mut busy) = submitting.await.unwrap();
-        assert_eq!(receipt, Receipt::Accepted);
-        assert!(busy.submit(b"late").await.is_err(), "the server closed after the message it had begun");
-        let report = stopping.await.unwrap();
-        assert_eq!((report.closed, report.cut, report.messages_accepted), (2, 0, 1), "{report:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_drain_has_an_end() {
-    let provider = support::aws_lc_rs();
-    for (server, connector) in modes(&provider) {
-        let options = ServerOptions { drain: Duration::from_millis(100), ..options() };
-        let entered = Arc::new(Notify::new());
-        let has_entered = Arc::clone(&entered);
-        let handler = move |_: Origin, _: Vec<u8>| {
-            entered.notify_one();
-            std::future::pending::<Receipt>()
-        };
-        let server = Running::start(server, options, handler).await;
-        let mut client = connector.connect(server.address).await.unwrap();
-        let submitting = tokio::spawn(async move { client.submit(b"{}").await });
-        has_entered.notified().await;
-        let report = server.stop().await;
-        assert_eq!((report.cut, report.closed), (1, 0));
-        assert!(submitting.await.unwrap().is_err(), "no receipt, no promise");
     }
 }
 
