@@ -389,18 +389,32 @@ impl Incoming {
     /// Reads what is there. A connection with nothing to read and nothing begun gives its buffers back before it waits.
     fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
-        mut stream: Pin<&mut S>,
+        stream: Pin<&mut S>,
         outgoing: &mut Vec<u8>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.bytes.capacity() > 0 {
-            let read = pin!(stream.read_buf(&mut *self.bytes)).poll(cx);
-            if read.is_pending() && self.bytes.is_empty() {
-                self.bytes = Zeroizing::default();
-                *outgoing = Vec::new();
-            }
-            return read;
+        let read = if self.bytes.capacity() > 0 { self.poll_more(stream, cx) } else { self.poll_first(stream, cx) };
+        if read.is_pending() && self.bytes.is_empty() {
+            self.bytes = Zeroizing::default();
+            *outgoing = Vec::new();
         }
+        read
+    }
+
+    fn poll_more<S: AsyncRead + Unpin>(
+        &mut self,
+        mut stream: Pin<&mut S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        pin!(stream.read_buf(&mut *self.bytes)).poll(cx)
+    }
+
+    /// By way of the stack: whoever waits for a first byte holds no memory for it.
+    fn poll_first<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: Pin<&mut S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let mut on_stack = [MaybeUninit::uninit(); FIRST_READ];
         let mut arrived = ReadBuf::uninit(&mut on_stack);
         std::task::ready!(stream.poll_read(cx, &mut arrived))?;
@@ -465,6 +479,27 @@ mod tests {
                 assert!(poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
             }
             assert_eq!(budget.left(), 4 * MESSAGE);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_waits_for_an_answer_holds_nothing_of_what_it_sent() {
+        for (client, server) in handshakes() {
+            let (left, right): (DuplexStream, DuplexStream) = duplex(4 << 20);
+            let (client, server) = tokio::join!(
+                Channel::establish(left, client, Deadlines::default()),
+                Channel::establish(right, server, Deadlines::default())
+            );
+            let (mut client, _server) = (client.unwrap(), server.unwrap());
+            // the second time there is no buffer to read into either
+            for _ in 0..2 {
+                client.send(&vec![7; 1 << 20]).await.unwrap();
+                {
+                    let mut waiting = std::pin::pin!(client.receive());
+                    assert!(poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
+                }
+                assert_eq!((client.incoming.bytes.capacity(), client.outgoing.capacity()), (0, 0));
+            }
         }
     }
 
