@@ -8,7 +8,7 @@ use std::{
     io::{self, Read as _},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -77,7 +77,7 @@ impl AllowList {
     /// How many peers are let in now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).peers.len()
+        self.current().peers.len()
     }
 
     /// Whether nobody is let in now.
@@ -91,56 +91,64 @@ impl AllowList {
     /// # Errors
     /// [`AllowListError`], after the list was made to be what can be read of the file.
     pub fn reload(&self) -> Result<bool, AllowListError> {
-        let content = match read_bounded(&self.path) {
-            Ok(content) => content,
-            Err(error) => {
-                self.replace(List::default());
-                return Err(error);
-            }
-        };
-        let known = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let changed = known.content.as_ref() != Some(&content);
-        let list = if changed { parse(content) } else { List::default() };
-        let bad_lines = if changed { list.bad_lines.clone() } else { known.bad_lines.clone() };
-        drop(known);
-        if changed {
-            self.replace(list);
-        }
-        if bad_lines.is_empty() { Ok(changed) } else { Err(AllowListError::Lines { lines: bad_lines }) }
+        let Look { changed, problem } = self.look();
+        problem.map_or(Ok(changed), Err)
     }
 
-    fn replace(&self, list: List) {
+    fn look(&self) -> Look {
+        let (list, problem) = match read_bounded(&self.path) {
+            Ok(content) if self.current().content.as_ref() == Some(&content) => {
+                return Look { changed: false, problem: problem_of(&self.current().bad_lines) };
+            }
+            Ok(content) => {
+                let list = parse(content);
+                let problem = problem_of(&list.bad_lines);
+                (list, problem)
+            }
+            Err(error) => (List::default(), Some(error)),
+        };
+        let changed = list.content.is_some() || self.current().content.is_some();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = list;
+        Look { changed, problem }
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, List> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reloads for ever, as often as told, and reports each change and each new problem. Should `report` panic, the list is
     /// watched on: else who is taken off it later would stay in.
     pub async fn watch(self: Arc<Self>, every: Duration, report: impl Fn(&Self, Result<(), &AllowListError>)) {
-        let list = Arc::clone(&self);
-        let report = move |outcome: Result<(), &AllowListError>| {
-            let _ = catch_unwind(AssertUnwindSafe(|| report(&list, outcome))); // the hook has told
-        };
         let mut last_problem = None;
         loop {
             tokio::time::sleep(every).await;
             let list = Arc::clone(&self);
-            let Ok(outcome) = tokio::task::spawn_blocking(move || list.reload()).await else {
+            let Ok(Look { changed, problem }) = tokio::task::spawn_blocking(move || list.look()).await else {
                 continue;
             };
-            let problem = outcome.as_ref().err().map(ToString::to_string);
-            match &outcome {
-                Ok(true) => report(Ok(())),
-                Err(error) if problem != last_problem => report(Err(error)),
-                Ok(false) | Err(_) => {}
+            let outcome = problem.as_ref().map_or(Ok(()), Err);
+            let shown = problem.as_ref().map(ToString::to_string);
+            if changed || (shown.is_some() && shown != last_problem) {
+                let _ = catch_unwind(AssertUnwindSafe(|| report(&self, outcome))); // the hook has told
             }
-            last_problem = problem;
+            last_problem = shown;
         }
     }
 }
 
+/// What a look at the file found.
+struct Look {
+    changed: bool,
+    problem: Option<AllowListError>,
+}
+
+fn problem_of(bad_lines: &[usize]) -> Option<AllowListError> {
+    (!bad_lines.is_empty()).then(|| AllowListError::Lines { lines: bad_lines.to_vec() })
+}
+
 impl PeerPolicy for AllowList {
     fn permits(&self, peer: &PeerKey) -> bool {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current();
         peer.fingerprints().iter().any(|fingerprint| current.peers.contains(fingerprint))
     }
 }
@@ -292,10 +300,15 @@ mod tests {
         wait_for(1).await;
         replace("nonsense");
         wait_for(2).await;
-        replace("# empty");
+        // somebody new beside the same problem
+        replace(&format!("nonsense\n{}", peer().fingerprint()));
         wait_for(3).await;
+        assert_eq!(list.len(), 1);
+        replace("# empty");
+        wait_for(4).await;
         watcher.abort();
-        let expected = [Ok(1), Err("list of peers: not a fingerprint in line 1".to_owned()), Ok(0)];
+        let nonsense = Err("list of peers: not a fingerprint in line 1".to_owned());
+        let expected = [Ok(1), nonsense.clone(), nonsense, Ok(0)];
         assert_eq!(*reports.lock().unwrap(), expected);
     }
 }
