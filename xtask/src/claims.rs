@@ -1,4 +1,4 @@
-//! `cargo xtask claims`: whatever SECURITY.md and docs/spec.md say is held by something, is held by something that exists.
+//! `cargo xtask claims`: whatever SECURITY.md and docs/spec.md say is held by something, is held by something that exists and runs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,11 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use walkdir::WalkDir;
 
+use crate::fuzz;
 use crate::workspace::Workspace;
 
-/// Check that the tests, suites, fuzz targets and vectors that SECURITY.md and docs/spec.md cite exist
+/// Check that the tests, suites, fuzz targets and vectors that SECURITY.md and docs/spec.md cite exist and are run
 ///
-/// In the specification every numbered clause must cite something after `Held by`; in
+/// A test that is ignored holds nothing, nor does a suite that is not among those that run, or a fuzz target that
+/// fuzz/Cargo.toml does not name. In the specification every numbered clause must cite something after `Held by`; in
 /// SECURITY.md, every row of a table with the column `held by`.
 ///
 /// Examples:
@@ -100,11 +102,16 @@ fn quoted(text: &str) -> Vec<String> {
 /// What can hold a claim.
 struct Known {
     tests: BTreeSet<String>,
+    fuzz_targets: Vec<String>,
+    /// The sources of the conformance suite, in which what runs is called by module and name.
+    conformance: String,
 }
+
+const CONFORMANCE: &str = "crates/studioml-envelope-conformance";
 
 impl Known {
     fn read(root: &Path) -> Result<Self> {
-        let mut tests = BTreeSet::new();
+        let (mut tests, mut conformance) = (BTreeSet::new(), String::new());
         let folders = ["crates", "xtask", "fuzz/tests"];
         let files = folders.iter().flat_map(|folder| WalkDir::new(root.join(folder)));
         for entry in files {
@@ -112,20 +119,27 @@ impl Known {
             if entry.path().extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(entry.path()).with_context(|| entry.path().display().to_string())?;
                 tests.extend(test_names(&text));
+                if entry.path().starts_with(root.join(CONFORMANCE).join("src")) {
+                    conformance += &text;
+                }
             }
         }
-        Ok(Self { tests })
+        Ok(Self { tests, fuzz_targets: fuzz::known(&root.join("fuzz"))?, conformance })
     }
 
     fn holds(&self, name: &str, root: &Path) -> bool {
-        const SUITE: &str = "crates/studioml-envelope-conformance";
         match name.split_once('/') {
             Some(("suites", suite)) => suite.split_once("::").is_some_and(|(module, function)| {
-                let path = root.join(SUITE).join("src/suites").join(module).with_extension("rs");
-                std::fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("pub fn {function}(")))
+                let path = root.join(CONFORMANCE).join("src/suites").join(module).with_extension("rs");
+                let is_there =
+                    std::fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("pub fn {function}(")));
+                is_there && self.conformance.contains(&format!("{suite}("))
             }),
-            Some(("fuzz", target)) => root.join("fuzz/fuzz_targets").join(target).with_extension("rs").is_file(),
-            Some(("vectors", _)) => root.join(SUITE).join(name).is_file(),
+            Some(("fuzz", target)) => {
+                let is_there = root.join("fuzz/fuzz_targets").join(target).with_extension("rs").is_file();
+                is_there && self.fuzz_targets.iter().any(|known| known == target)
+            }
+            Some(("vectors", _)) => root.join(CONFORMANCE).join(name).is_file(),
             Some(("xtask", verb)) => root.join("xtask/src").join(verb).with_extension("rs").is_file(),
             Some(_) => false,
             None => self.tests.contains(name),
@@ -133,17 +147,21 @@ impl Known {
     }
 }
 
-/// The functions that a line `#[test]` or `#[tokio::test…]` stands above, and what they call by bare name: a test that must run
-/// alone calls its cases one after another.
+/// The functions that a line `#[test]` or `#[tokio::test…]` stands above, but for ignored ones, and what they call by bare name:
+/// a test that must run alone calls its cases one after another.
 fn test_names(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let mut is_test = false;
+    let (mut is_test, mut is_ignored) = (false, false);
     for line in text.lines().map(str::trim) {
         if line == "#[test]" || line.starts_with("#[tokio::test") {
             is_test = true;
-        } else if let Some(name) = function_name(line).filter(|_| is_test) {
-            names.insert(name.to_owned());
-            is_test = false;
+        } else if line.starts_with("#[ignore") {
+            is_ignored = true;
+        } else if let Some(name) = function_name(line) {
+            if is_test && !is_ignored {
+                names.insert(name.to_owned());
+            }
+            (is_test, is_ignored) = (false, false);
         }
     }
     let bodies = text.split("#[test]").skip(1).filter_map(|after| after.split("\n}").next());
@@ -190,8 +208,49 @@ mod tests {
     #[test]
     fn tests_are_functions_with_the_attribute_and_what_they_call() {
         let text = "#[test]\nfn one() {\n    part();\n    other(1);\n}\n\nfn part() {}\n\n#[tokio::test(start_paused = true)]\n\
-                    async fn two() {}\n\nproptest! {\n    #[test]\n    fn three(x in 0..4) {}\n}\n\nfn helper() {}\n";
+                    async fn two() {}\n\n#[test]\n#[ignore = \"slow\"]\nfn never() {}\n\nproptest! {\n    #[test]\n    fn three(x in 0..4) {}\n}\n\nfn helper() {}\n";
         let names: Vec<String> = test_names(text).into_iter().collect();
         assert_eq!(names, ["one", "part", "three", "two"]);
+    }
+
+    #[test]
+    fn what_is_there_and_does_not_run_holds_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let bin = |name| format!("[[bin]]\nname = \"{name}\"\n");
+        for (path, text) in [
+            (
+                "crates/studioml-envelope-conformance/src/suites/one.rs",
+                "pub fn runs() {}\npub fn rests() {}\n".to_owned(),
+            ),
+            ("crates/studioml-envelope-conformance/src/run.rs", "fn all() { one::runs(); one::gone(); }\n".to_owned()),
+            ("crates/studioml-envelope-conformance/vectors/a.json", "{}".to_owned()),
+            ("xtask/src/verb.rs", "#[test]\nfn a_test() {}\n".to_owned()),
+            ("fuzz/tests/seeds.rs", "#[test]\n#[ignore]\nfn an_ignored_one() {}\n".to_owned()),
+            ("fuzz/Cargo.toml", [bin("named"), bin("gone")].concat()),
+            ("fuzz/fuzz_targets/named.rs", String::new()),
+            ("fuzz/fuzz_targets/forgotten.rs", String::new()),
+        ] {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let known = Known::read(root.path()).unwrap();
+        for name in ["suites/one::runs", "fuzz/named", "vectors/a.json", "xtask/verb", "a_test"] {
+            assert!(known.holds(name, root.path()), "{name}");
+        }
+        for name in [
+            "suites/one::rests",
+            "suites/one::gone",
+            "suites/two::runs",
+            "fuzz/forgotten",
+            "fuzz/gone",
+            "vectors/b.json",
+            "xtask/other",
+            "an_ignored_one",
+            "no_test",
+            "docs/page",
+        ] {
+            assert!(!known.holds(name, root.path()), "{name}");
+        }
     }
 }

@@ -70,10 +70,21 @@ fn main() -> ExitCode {
     match dispatch(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", shown(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What went wrong, from the outermost cause in, and below it what to do about it.
+fn shown(error: &anyhow::Error) -> String {
+    let (mut causes, mut hints) = (Vec::new(), Vec::new());
+    for cause in error.chain().map(ToString::to_string) {
+        let (hint, text): (Vec<&str>, Vec<&str>) = cause.lines().partition(|line| line.starts_with("hint: "));
+        hints.extend(hint.into_iter().map(str::to_owned));
+        causes.extend((!text.is_empty()).then(|| text.join("\n")));
+    }
+    [vec![causes.join(": ")], hints].concat().join("\n")
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode> {
@@ -109,5 +120,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_hint_stands_below_all_causes() {
+        let error = anyhow::anyhow!("no such file").context("list.txt\nhint: write it").context("hint: or do without");
+        assert_eq!(super::shown(&error), "list.txt: no such file\nhint: or do without\nhint: write it");
+        let plain = anyhow::anyhow!("two lines\n  of it").context("it failed");
+        assert_eq!(super::shown(&plain), "it failed: two lines\n  of it");
     }
 }

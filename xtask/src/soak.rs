@@ -65,7 +65,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
     let path = workspace.target().join("soak-report.txt");
     std::fs::write(&path, &report).with_context(|| path.display().to_string())?;
     print!("\n{report}");
-    succeeded &= entries.iter().all(|entry| entry.passed);
+    succeeded &= !entries.is_empty() && entries.iter().all(|entry| entry.passed);
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -136,6 +136,9 @@ fn report(entries: &[Entry]) -> String {
         for line in &entry.found {
             text += &format!("    {line}\n");
         }
+    }
+    if entries.is_empty() {
+        text += "no test ran: none has the name that was asked for\n";
     }
     let failed = entries.iter().filter(|entry| !entry.passed).count();
     text + &format!("{} passed, {failed} failed\n", entries.len() - failed)

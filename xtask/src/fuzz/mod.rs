@@ -140,7 +140,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
 }
 
 /// The targets of fuzz/Cargo.toml.
-fn known(fuzz: &Path) -> Result<Vec<String>> {
+pub fn known(fuzz: &Path) -> Result<Vec<String>> {
     let path = fuzz.join("Cargo.toml");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let manifest: DocumentMut = text.parse().with_context(|| path.display().to_string())?;

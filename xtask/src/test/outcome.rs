@@ -3,6 +3,8 @@
 /// Results of a whole run.
 #[derive(Debug, Default)]
 pub struct Outcome {
+    /// Test programs and doctests that ran to their end.
+    programs: u64,
     passed: u64,
     failed: u64,
     /// Names, as libtest prints them: nothing is left out in silence.
@@ -15,6 +17,7 @@ impl Outcome {
     /// Takes in one line of libtest's output.
     pub fn read(&mut self, line: &str) {
         if let Some(counts) = line.strip_prefix("test result: ") {
+            self.programs += 1;
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
         } else if let Some(test) = line.strip_prefix("test ") {
@@ -27,7 +30,12 @@ impl Outcome {
     }
 
     pub fn succeeded(&self) -> bool {
-        self.cargo_succeeded && self.failed == 0
+        self.cargo_succeeded && self.failed == 0 && !self.looked_at_nothing()
+    }
+
+    /// A name that no test bears would else pass as well as all of them.
+    fn looked_at_nothing(&self) -> bool {
+        self.programs > 0 && self.passed == 0 && self.failed == 0
     }
 
     /// The summary; its last line is the one that scripts read.
@@ -41,6 +49,9 @@ impl Outcome {
         }
         if !self.cargo_succeeded && self.failed == 0 {
             println!("cargo test failed without a failing test: something does not build or a test program died");
+        }
+        if self.cargo_succeeded && self.looked_at_nothing() {
+            println!("no test ran: none has the name that was asked for");
         }
         println!("{}", self.counts());
     }
@@ -105,5 +116,14 @@ test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     fn a_run_that_does_not_build_has_not_succeeded() {
         assert!(!outcome("", false).succeeded());
         assert!(outcome("test result: ok. 2 passed; 0 failed; 0 ignored;", true).succeeded());
+    }
+
+    #[test]
+    fn a_run_without_a_test_has_not_succeeded_unless_nothing_was_to_run() {
+        let none = "test result: ok. 0 passed; 0 failed; 0 ignored;";
+        let one = "test result: ok. 1 passed; 0 failed; 0 ignored;";
+        assert!(!outcome(none, true).succeeded());
+        assert!(outcome(&[none, one, none].join("\n"), true).succeeded());
+        assert!(outcome("", true).succeeded(), "as with --no-run");
     }
 }
