@@ -27,8 +27,9 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// Options that every verb takes.
+/// Options that every verb takes. In its help they come after its own.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
 pub struct Global {
     /// Crypto provider to use, as `backends` lists them; the best one compiled in if not given.
     #[arg(long, global = true, value_name = "NAME")]
@@ -52,6 +53,7 @@ pub struct Global {
 
 /// Where a passphrase comes from. Never an argument: arguments are visible to every process on the machine.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
 pub struct PassphraseSource {
     /// File that holds the passphrase; without this option and --passphrase-fd, the one that the variable
     /// STUDIOML_PASSPHRASE_FILE names.

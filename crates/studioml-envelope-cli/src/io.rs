@@ -1,13 +1,15 @@
 //! Input and output: files or the standard streams, whole or not at all.
 
 use std::{
-    fmt::Display,
+    fmt::{Display, Write as _},
     fs::File,
     io::{self, IsTerminal as _, Read, Write as _},
     os::fd::AsFd as _,
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
+use serde_json::Value;
 use studioml_envelope_keys::{
     disk::{self, DiskError, Replace},
     limits::MAX_KEY_FILE,
@@ -71,6 +73,13 @@ pub fn is_stream(path: Option<&Path>) -> bool {
     path.is_none_or(|path| path.as_os_str() == "-")
 }
 
+/// Whether an output goes to standard output, by one of its names: behind these may be a file, which was opened for this
+/// program and is written on from where it stands.
+pub fn is_standard_output(path: Option<&Path>) -> bool {
+    let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    is_stream(path) || path.is_some_and(|path| names.iter().any(|name| path.as_os_str() == *name))
+}
+
 /// How an input is called in messages.
 pub fn name_of(path: Option<&Path>) -> String {
     match path {
@@ -91,7 +100,7 @@ pub fn read_input(path: Option<&Path>, limit: Limit) -> Outcome<Vec<u8>> {
             (file, usize::try_from(size).unwrap_or(usize::MAX))
         }
         // of a file it may be the rest
-        _ => (standard_input().map_err(failed)?, 0),
+        _ => (standard_input()?, 0),
     };
     if size > limit.bytes {
         return Err(limit.exceeded(&name));
@@ -115,17 +124,29 @@ pub fn read_secret(source: &File, name: &str, maximum: usize) -> Outcome<Zeroizi
 }
 
 /// Standard input without the library's buffer, which nobody wipes.
-pub fn standard_input() -> io::Result<File> {
+pub fn standard_input() -> Outcome<File> {
+    take_standard_input()?;
     if io::stdin().is_terminal() {
         say("studioml-envelope: reading standard input from the terminal; end with Ctrl-D");
     }
-    io::stdin().as_fd().try_clone_to_owned().map(File::from)
+    let stream = io::stdin().as_fd().try_clone_to_owned();
+    stream.map(File::from).map_err(|error| Failure::input(format!("standard input: {error}"), &error))
+}
+
+/// There is one standard input. Who read it second would find nothing, and take that for a message.
+pub fn take_standard_input() -> Outcome {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    if IS_TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(Failure::usage("two inputs are to come from standard input, which is read once")
+            .hint("give one of them by the name of its file"));
+    }
+    Ok(())
 }
 
 /// Fails early where OUT cannot be written as `--force` says, before a key is unlocked or a message opened.
 pub fn check_output(path: Option<&Path>, force: bool) -> Outcome {
     match path {
-        Some(path) if !is_stream(Some(path)) => check_file(path, force),
+        Some(path) if !is_standard_output(Some(path)) => check_file(path, force),
         _ => Ok(()),
     }
 }
@@ -142,7 +163,7 @@ fn check_file(path: &Path, force: bool) -> Outcome {
     }
 }
 
-/// A device or a pipe is written to as it is, behind a link too: `/dev/stdout` is one.
+/// A device or a pipe is written to as it is, behind a link too: `/dev/stderr` is one.
 fn is_device(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
@@ -161,7 +182,7 @@ fn not_written(path: &Path, error: &DiskError) -> Failure {
 /// Writes all of OUT: a file whole or not at all, or standard output.
 pub fn write_output(path: Option<&Path>, bytes: &[u8], contents: Contents, force: bool) -> Outcome {
     match path {
-        Some(path) if !is_stream(Some(path)) => write_file(path, bytes, contents, force),
+        Some(path) if !is_standard_output(Some(path)) => write_file(path, bytes, contents, force),
         _ => {
             let mut stdout = io::stdout().lock();
             stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| not_printed(&error))
@@ -191,9 +212,33 @@ pub fn write_file(path: &Path, bytes: &[u8], contents: Contents, force: bool) ->
     written.map_err(|error| not_written(path, &error))
 }
 
-/// Prints one line of result on standard output.
+/// Prints one line of result on standard output, [`printable`].
 pub fn print_line(line: &str) -> Outcome {
-    write_output(None, format!("{line}\n").as_bytes(), Contents::Public, false)
+    print(printable(line))
+}
+
+/// Prints a text of several lines, each [`printable`].
+pub fn print_lines(text: &str) -> Outcome {
+    print(printable_lines(text))
+}
+
+/// Prints a value as one line of JSON, with the control characters escaped that JSON lets stand.
+pub fn print_json(value: &Value) -> Outcome {
+    let mut line = String::new();
+    for character in value.to_string().chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' => {
+                let _ = write!(line, "\\u{:04x}", u32::from(character)); // a String takes whatever there is
+            }
+            other => line.push(other),
+        }
+    }
+    print(line)
+}
+
+fn print(mut line: String) -> Outcome {
+    line.push('\n');
+    write_output(None, line.as_bytes(), Contents::Public, false)
 }
 
 /// Says something on standard error. That nobody reads it is no reason to end: a server goes on.
@@ -208,7 +253,7 @@ pub fn warn(message: impl Display) {
 
 /// A text with its control characters (C0, DEL, C1) escaped: names of files and of members are somebody else's to choose, and a
 /// terminal obeys such characters.
-pub fn printable(text: &str) -> String {
+fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
@@ -217,6 +262,6 @@ pub fn printable(text: &str) -> String {
 }
 
 /// The same for a text of several lines.
-pub fn printable_lines(text: &str) -> String {
+fn printable_lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }

@@ -11,7 +11,7 @@ use studioml_envelope_keys::{
     disk::{self, Access, DiskError},
     inspect,
     limits::MAX_KEY_FILE,
-    read_private, read_public, read_public_keys,
+    read_ed25519_seed, read_private, read_public, read_public_keys,
 };
 
 use crate::{
@@ -77,6 +77,12 @@ pub fn unlock(name: &str, bytes: &[u8], global: &Global, provider: &Provider) ->
     }
 }
 
+/// A private key file that is nothing but an Ed25519 seed, which no other function takes for a key.
+pub fn ed25519_seed(path: &Path, global: &Global, provider: &Provider) -> Outcome<PrivateKeyFile> {
+    let bytes = read_private_file(path, global, provider)?;
+    read_ed25519_seed(bytes.expose_secret(), provider).map_err(|error| key_failure(&name_of(Some(path)), &error))
+}
+
 /// Reads a private key file, refused like in [`private_key`]; that a public key is none is said first.
 pub fn read_private_file(path: &Path, global: &Global, provider: &Provider) -> Outcome<SecretBytes> {
     if is_stream(Some(path)) || global.allow_readable_key {
@@ -104,8 +110,7 @@ fn holds_public_keys_only(bytes: &SecretBytes, provider: &Provider) -> bool {
 fn read_key_file(path: &Path) -> Outcome<SecretBytes> {
     if is_stream(Some(path)) {
         let name = name_of(Some(path));
-        let stream = standard_input().map_err(|error| Failure::io(format!("{name}: {error}")))?;
-        let mut bytes = read_secret(&stream, &name, MAX_KEY_FILE)?;
+        let mut bytes = read_secret(&standard_input()?, &name, MAX_KEY_FILE)?;
         return Ok(SecretBytes::new(std::mem::take(&mut *bytes)));
     }
     disk::read_private(path, Access::Anyone)

@@ -14,7 +14,7 @@ use studioml_envelope_keys::{
 use crate::{
     args::PassphraseSource,
     failure::{Failure, Outcome},
-    io::read_secret,
+    io::{read_secret, take_standard_input},
 };
 
 /// The passphrase that the command line points to, or else the environment.
@@ -23,6 +23,9 @@ pub fn given(source: &PassphraseSource) -> Outcome<Option<Passphrase>> {
         return read_file(path).map(Some);
     }
     if let Some(descriptor) = &source.descriptor {
+        if source.passphrase_fd == Some(0) {
+            take_standard_input()?;
+        }
         let mut bytes = read_secret(descriptor, "passphrase descriptor", MAX_PASSPHRASE_FILE)?;
         return Ok(Some(Passphrase::from_file_contents(std::mem::take(&mut *bytes))));
     }

@@ -3,12 +3,14 @@
 
 mod support;
 
-use support::Place;
+use support::{Place, ran};
 
 #[test]
 fn the_demo_ends_well_and_leaves_nothing() {
     let place = Place::new();
-    let demo = place.run("demo --bits 2048").exits(0).stdout_text();
+    let mut command = place.program();
+    command.args(["demo", "--bits", "2048"]).env("TMPDIR", place.path());
+    let demo = ran(&mut command, b"").exits(0).stdout_text();
     for text in [
         "byte for byte",
         "refused: the signature does not verify",
@@ -74,6 +76,8 @@ fn every_verbs_help_ends_with_an_example() {
         "man",
     ] {
         let help = place.run(&format!("{verb} --help")).exits(0).stdout_text();
+        let (own, of_every_verb) = help.split_once("Options of every verb:").unwrap();
+        assert!(!own.contains("--backend") && of_every_verb.contains("--backend"), "{verb}: {help}");
         let examples = help.split("Example").nth(1).unwrap_or_else(|| panic!("{verb} has no example"));
         let first_words = verb.split(' ').collect::<Vec<_>>().join(" ");
         assert!(examples.contains(&format!("studioml-envelope {first_words}")), "{verb}: {examples}");

@@ -185,6 +185,14 @@ fn the_seeds_exchange_needs_a_word() {
     place.run("channel serve --listen 127.0.0.1 --mode seed --unauthenticated").exits(2).says("HOST:PORT");
     place.run("channel send --connect 127.0.0.1:99999 --mode seed --unauthenticated message.json").exits(2);
     place.run("channel serve --listen 127.0.0.1:0 --mode seed").exits(2).says("--unauthenticated");
+    // whoever names clients, a server or a key believes that somebody is kept out
+    let seed = "--mode seed --unauthenticated";
+    for flag in ["--allow clients", "--key server"] {
+        place.run(&format!("channel serve --listen 127.0.0.1:0 {seed} {flag}")).exits(2).says("has no effect");
+    }
+    for flag in ["--peer SHA256:x", "--key client"] {
+        place.run(&format!("channel send --connect 127.0.0.1:1 {seed} {flag} message.json")).exits(2).says("no effect");
+    }
     place.run("channel serve --listen 127.0.0.1:0 --key server").exits(2).says("--allow");
     place.run("channel serve --listen 127.0.0.1:0 --key server --allow no-such-file").exits(4);
     place

@@ -113,6 +113,38 @@ fn keys_are_not_written_over_and_need_a_passphrase_or_a_word() {
 }
 
 #[test]
+fn a_name_for_a_pair_names_a_file() {
+    let place = Place::new();
+    std::fs::create_dir(place.file("directory")).unwrap();
+    for name in ["-", "directory/"] {
+        place.run(&format!("keygen signing -o {name}")).exits(2).says("-o: ");
+        place.run(&format!("keygen encryption --bits 2048 --no-passphrase -o {name}")).exits(2).says("-o: ");
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(place.file("directory")).unwrap().count(), 0);
+}
+
+/// Any 32 bytes pass for one, so that nothing else takes them for a key.
+#[test]
+fn a_bare_seed_is_a_key_only_where_the_command_line_says_so() {
+    let place = Place::new();
+    place.copy_vector("keyfiles/ed25519.ssh-line", "public");
+    let expected = place.run("fingerprint public").exits(0).stdout;
+    for seed in ["ed25519.seed", "ed25519.seed.hex"] {
+        place.copy_vector(&format!("keyfiles/{seed}"), seed);
+        place.run(&format!("keys convert {seed} --to openssh -o none")).exits(3).says("not a key file");
+        let convert = format!("keys convert {seed} --ed25519-seed");
+        place.run(&format!("{convert} --to openssh -o {seed}.ssh")).exits(0).says("not encrypted");
+        assert_eq!(place.run(&format!("fingerprint {seed}.ssh")).exits(0).stdout, expected);
+        place.run(&format!("{convert} --to spki-pub -o {seed}.pub")).exits(0);
+        assert_eq!(place.run(&format!("fingerprint {seed}.pub")).exits(0).stdout, expected);
+        place.chmod(seed, 0o644);
+        place.run(&format!("{convert} --to openssh -o none")).exits(3).says("chmod 600");
+    }
+    place.run("keys convert public --ed25519-seed --to openssh -o none --allow-readable-key").exits(3).says("seed");
+}
+
+#[test]
 fn fingerprints_in_all_forms() {
     let place = Place::new();
     place.copy_vector("keyfiles/ec.sec1.pem", "ec.pem");
@@ -399,6 +431,8 @@ fn names_in_a_key_directory_reach_no_terminal_as_they_are() {
         assert!(said.lines().all(|line| !line.contains(char::is_control)), "{said:?}");
         assert!(said.contains("rmq_"), "{said}");
     }
+    let json = place.run("--json keys check signing").exits(3).stdout_text();
+    assert!(json.contains(r"rmq_\u009bbad") && !json.trim_end().contains(char::is_control), "{json:?}");
     let lines = place.run("keys check signing").exits(3).stdout_text();
     assert!(lines.lines().any(|line| line.starts_with("ok       rmq_\\u{1b}[31m_:")), "{lines}");
 }

@@ -109,7 +109,7 @@ fn a_secret_without_a_passphrase_is_said_to_keep_the_deployment_waiting() {
 fn what_cannot_be_a_prefix_is_refused_before_anything_is_warned_of() {
     let place = Place::new();
     place.copy_vector("python/keys/studioml_signing.pub", "signing.pub");
-    for (key, exit) in [("=signing.pub", 2), ("=missing", 2), (".rmq=signing.pub", 3)] {
+    for (key, exit) in [("=signing.pub", 2), ("=missing", 2), ("rmq_cpu_=", 2), (".rmq=signing.pub", 3)] {
         place.run(&format!("kubernetes signing --key {key}")).exits(exit).keeps_quiet_of("warning");
     }
     place.run("kubernetes signing --key rmq_cpu=signing.pub").exits(0).says("warning: rmq_cpu:");

@@ -351,6 +351,8 @@ fn what_a_message_says_reaches_no_terminal_as_it_is() {
     let shown = place.run("inspect hostile.json").exits(0).stdout_text();
     assert!(shown.lines().all(|line| !line.contains(char::is_control)), "{shown:?}");
     assert!(shown.contains("odd: and 12 more unknown members"), "{shown}");
+    let json = place.run("--json inspect hostile.json").exits(0).stdout_text();
+    assert!(!json.trim_end().contains(char::is_control), "{json:?}");
     let opened = place.run(&format!("{OPEN} hostile.json -o opened")).exits(0).says("and 12 more");
     assert!(opened.stderr.lines().all(|line| !line.contains(char::is_control)), "{:?}", opened.stderr);
     assert_eq!(opened.stderr.matches("says something else").count(), 8);

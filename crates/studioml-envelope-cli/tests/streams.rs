@@ -94,6 +94,38 @@ fn a_private_key_comes_by_standard_input_too() {
     assert_eq!(rest.stdout, signature);
 }
 
+/// A second reader would find nothing, and seal that.
+#[test]
+fn standard_input_is_read_for_one_input_only() {
+    let place = place();
+    for (arguments, input) in [
+        ("seal --recipient - -o out", "message.pub.pem"),
+        ("sign --key - -o out", "signing"),
+        ("verify --signer -", "signing.pub"),
+        ("open --key message.pem --passphrase-file phrase --signer - -o out", "signing.pub"),
+        ("open --key message.pem --passphrase-fd 0 --signer signing.pub -o out", "phrase"),
+        ("open --key - --passphrase-fd 0 --signer signing.pub -o out message.json", "message.pem"),
+        ("channel send --connect 127.0.0.1:1 --mode seed --unauthenticated - -", "message.json"),
+    ] {
+        place.run_with(arguments, &place.read(input)).exits(2).says("two inputs are to come from standard input");
+        assert!(!place.file("out").exists(), "{arguments}");
+    }
+}
+
+/// A shell that sends it to a file has opened that file, so that it is not this program's to make.
+#[test]
+fn standard_output_by_its_name_is_standard_output() {
+    let place = place();
+    for name in ["-", "/dev/stdout", "/dev/fd/1"] {
+        place.run("seal --recipient message.pub.pem message.json -o payload --force").exits(0);
+        let signed = place.run("sign --key signing payload").exits(0).stdout_text();
+        place.shell(&format!("{{ echo first; se sign --key signing payload -o {name}; }} > out")).exits(0);
+        assert_eq!(String::from_utf8(place.read("out")).unwrap(), format!("first\n{signed}"), "{name}");
+        let open = "open --json --key message.pem --passphrase-file phrase --signer signing.pub message.json";
+        place.run(&format!("{open} -o {name}")).exits(2).says("cannot both go to standard output");
+    }
+}
+
 /// Nobody, as root may read whatever there is.
 const NOBODY: u32 = 65_534;
 

@@ -135,6 +135,9 @@ pub struct Convert {
     /// File to write; `-` for standard output.
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     pub output: PathBuf,
+    /// FILE is a bare Ed25519 seed, 32 bytes or 64 hexadecimal digits, which any file of that size could be.
+    #[arg(long)]
+    pub ed25519_seed: bool,
     /// Passphrase file for the key to be written; the one it was read with if not given.
     #[arg(long, value_name = "F", conflicts_with = "no_new_passphrase")]
     pub new_passphrase_file: Option<PathBuf>,

@@ -3,7 +3,11 @@
 use serde_json::json;
 use studioml_envelope::{Implementation, provider};
 
-use crate::{args::Global, failure::Outcome, io::print_line};
+use crate::{
+    args::Global,
+    failure::Outcome,
+    io::{print_json, print_line},
+};
 
 /// Lists every provider compiled in, the default first.
 pub fn run(global: &Global) -> Outcome {
@@ -21,7 +25,7 @@ pub fn run(global: &Global) -> Outcome {
                 json!({ "name": provider.name, "default": provider.name == provider::default().name, "slots": slots })
             })
             .collect();
-        return print_line(&json!({ "providers": providers, "cpu": cpu_features() }).to_string());
+        return print_json(&json!({ "providers": providers, "cpu": cpu_features() }));
     }
     for provider in provider::ALL {
         let default = if provider.name == provider::default().name { "  (default)" } else { "" };

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::{
     args::{Algorithm, Channel, ChannelMode, Global, SigningPair},
     failure::{Failure, Outcome},
-    io::{Limit, name_of, print_line, printable, read_input, say, warn},
+    io::{Limit, name_of, print_json, print_line, read_input, say, warn},
     load,
     verbs::keygen,
 };
@@ -42,7 +42,10 @@ pub fn run(global: &Global, channel: Channel, provider: &Provider) -> Outcome {
                     let key = local_key(&key, global, provider)?;
                     Serving { server: Server::noise(provider, key, allow.clone()), allow: Some(allow) }
                 }
-                ChannelMode::Seed => Serving { server: Server::seed_unauthenticated(provider), allow: None },
+                ChannelMode::Seed => {
+                    refuse_in_mode_seed(&[("--key", key.is_some()), ("--allow", allow.is_some())])?;
+                    Serving { server: Server::seed_unauthenticated(provider), allow: None }
+                }
             };
             let outlet = Outlet { json: global.json, digest: provider.digest, to };
             run_to_end(serve(server, &listen, outlet))
@@ -57,11 +60,26 @@ pub fn run(global: &Global, channel: Channel, provider: &Provider) -> Outcome {
                     let peer: Fingerprint = peer.parse().map_err(|error| Failure::usage(format!("--peer: {error}")))?;
                     Connector::noise(provider, local_key(&key, global, provider)?, Arc::new(Pins::new([peer])))
                 }
-                ChannelMode::Seed => Connector::seed_unauthenticated(provider),
+                ChannelMode::Seed => {
+                    refuse_in_mode_seed(&[("--key", key.is_some()), ("--peer", peer.is_some())])?;
+                    Connector::seed_unauthenticated(provider)
+                }
             };
             let inputs = if inputs.is_empty() { vec![PathBuf::from("-")] } else { inputs };
             run_to_end(send(global.json, &connector, &connect, &inputs))
         }
+    }
+}
+
+/// What proves who somebody is has no place in the seed's exchange. Whoever gives a list of clients believes that it keeps
+/// others out.
+fn refuse_in_mode_seed(given: &[(&str, bool)]) -> Outcome {
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => {
+            Err(Failure::usage(format!("{flag} has no effect in the seed's exchange, which proves nobody's identity"))
+                .hint(format!("leave {flag} out, or --mode seed")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -129,10 +147,10 @@ async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
     };
     allow_many_connections();
     let stopped = stopped()?; // who has read the address may send the signal
-    print_line(&match json {
-        true => json!({ "listening": address.to_string() }).to_string(),
-        false => format!("listening on {address}"),
-    })?;
+    match json {
+        true => print_json(&json!({ "listening": address.to_string() }))?,
+        false => print_line(&format!("listening on {address}"))?,
+    }
 
     if let Some(allow) = serving.allow {
         let report = |list: &AllowList, outcome: Result<(), &_>| match outcome {
@@ -154,10 +172,10 @@ async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
     };
     let report = serving.server.with_observer(log_event).serve(listener, handler, stopped).await;
     let (accepted, refused) = (report.messages_accepted, report.messages_refused);
-    print_line(&match json {
-        true => json!({ "stopped": { "accepted": accepted, "refused": refused } }).to_string(),
-        false => format!("stopped: {accepted} messages accepted, {refused} refused"),
-    })
+    match json {
+        true => print_json(&json!({ "stopped": { "accepted": accepted, "refused": refused } })),
+        false => print_line(&format!("stopped: {accepted} messages accepted, {refused} refused")),
+    }
 }
 
 /// What becomes of a message: it has to be an envelope, and it has to be in the queue before it is accepted.
@@ -185,18 +203,16 @@ fn file_name(identity: &[u8; 32]) -> String {
 /// One line a message on standard output: who, how much, what was answered. Never what is in it.
 fn log_message(json: bool, origin: &Origin, bytes: usize, receipt: &Receipt) {
     let peer = origin.peer.to_string();
-    let line = match (json, receipt) {
-        (true, receipt) => json!({
+    // a closed standard output must not stop the server
+    let _ = match (json, receipt) {
+        (true, receipt) => print_json(&json!({
             "peer": peer, "address": origin.address.to_string(), "bytes": bytes, "receipt": receipt,
-        })
-        .to_string(),
-        (false, Receipt::Accepted) => format!("{peer} {} {bytes} bytes accepted", origin.address),
+        })),
+        (false, Receipt::Accepted) => print_line(&format!("{peer} {} {bytes} bytes accepted", origin.address)),
         (false, Receipt::Refused { reason }) => {
-            format!("{peer} {} {bytes} bytes refused: {}", origin.address, printable(reason))
+            print_line(&format!("{peer} {} {bytes} bytes refused: {reason}", origin.address))
         }
     };
-    // a closed standard output must not stop the server
-    let _ = print_line(&line);
 }
 
 fn log_event(event: &ServerEvent<'_>) {
@@ -241,9 +257,9 @@ async fn send(json: bool, connector: &Connector, address: &str, inputs: &[PathBu
             if unknown { failure.hint("the server may not have this key on its list of clients") } else { failure }
         })?;
         match (json, &receipt) {
-            (true, receipt) => print_line(&json!({ "message": name, "receipt": receipt }).to_string())?,
+            (true, receipt) => print_json(&json!({ "message": name, "receipt": receipt }))?,
             (false, Receipt::Accepted) => print_line(&format!("{name}: accepted"))?,
-            (false, Receipt::Refused { reason }) => print_line(&format!("{name}: refused: {}", printable(reason)))?,
+            (false, Receipt::Refused { reason }) => print_line(&format!("{name}: refused: {reason}"))?,
         }
         refused += usize::from(!receipt.is_accepted());
     }

@@ -6,7 +6,7 @@ use studioml_envelope::{Fingerprint, FingerprintForm, Provider};
 use crate::{
     args::{Fingerprint as Arguments, Form, Global},
     failure::Outcome,
-    io::print_line,
+    io::{print_json, print_line},
     load,
 };
 
@@ -26,7 +26,7 @@ pub fn run(global: &Global, arguments: &Arguments, provider: &Provider) -> Outco
     });
     if global.json {
         let keys: Vec<_> = keys.map(|fingerprints| as_json(&fingerprints)).collect();
-        return print_line(&json!({ "keys": keys }).to_string());
+        return print_json(&json!({ "keys": keys }));
     }
     for fingerprints in keys {
         if form.is_some() {

@@ -12,7 +12,7 @@ use studioml_envelope_gateway::{
 use crate::{
     args::{Gateway, Global},
     failure::{Failure, Outcome},
-    io::{print_line, printable_lines},
+    io::{print_json, print_lines},
 };
 
 /// Runs the service until SIGTERM, or checks its configuration.
@@ -31,9 +31,9 @@ fn run_check(global: &Global, gateway: &Gateway, provider: &Provider) -> Outcome
     }
     let report = check(&gateway.config, provider);
     if global.json {
-        print_line(&serde_json::json!({ "sound": report.is_sound(), "findings": report.findings }).to_string())?;
+        print_json(&serde_json::json!({ "sound": report.is_sound(), "findings": report.findings }))?;
     } else {
-        report.findings.iter().try_for_each(|finding| print_line(&printable_lines(&finding.to_string())))?;
+        report.findings.iter().try_for_each(|finding| print_lines(&finding.to_string()))?;
     }
     if report.is_sound() {
         return Ok(());

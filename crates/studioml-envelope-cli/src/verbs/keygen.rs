@@ -12,7 +12,7 @@ use studioml_envelope_keys::{Passphrase, PrivateFormat, PublicFormat, encode_pri
 use crate::{
     args::{Algorithm, EncryptionPair, Global, Keygen, SigningPair},
     failure::{Failure, Outcome},
-    io::{Contents, check_output, print_line, warn, write_file},
+    io::{Contents, check_output, is_stream, print_json, print_line, warn, write_file},
     load::warn_if_weak,
     secret_input,
 };
@@ -26,7 +26,7 @@ pub fn run(global: &Global, keygen: &Keygen, provider: &Provider) -> Outcome {
 }
 
 fn encryption(global: &Global, wanted: &EncryptionPair, provider: &Provider) -> Outcome {
-    let files = Files::checked(with_suffix(&wanted.name, ".pem"), with_suffix(&wanted.name, ".pub.pem"), wanted.force)?;
+    let files = Files::checked(&wanted.name, [".pem", ".pub.pem"], wanted.force)?;
     let passphrase = if wanted.no_passphrase { None } else { Some(new_passphrase(global, &files.private)?) };
 
     let key = generate_rsa(provider, wanted.bits).map_err(Failure::unusable)?;
@@ -41,7 +41,7 @@ fn encryption(global: &Global, wanted: &EncryptionPair, provider: &Provider) -> 
 
 /// A signing pair; the channel's static keys are such pairs too.
 pub fn signing(global: &Global, wanted: &SigningPair, provider: &Provider) -> Outcome {
-    let files = Files::checked(wanted.name.clone(), with_suffix(&wanted.name, ".pub"), wanted.force)?;
+    let files = Files::checked(&wanted.name, ["", ".pub"], wanted.force)?;
     let passphrase = secret_input::given(&global.passphrase)?.map(without_line_end);
 
     let key = match wanted.algorithm {
@@ -65,7 +65,14 @@ struct Files {
 
 impl Files {
     /// Two places that can be written to, as far as that can be told beforehand.
-    fn checked(private: PathBuf, public: PathBuf, force: bool) -> Outcome<Self> {
+    fn checked(name: &Path, [private, public]: [&str; 2], force: bool) -> Outcome<Self> {
+        if is_stream(Some(name)) {
+            return Err(Failure::usage("-o: a key pair is two files, and `-` names none"));
+        }
+        if name.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(Failure::usage(format!("-o: {} is a directory, and names no file", name.display())));
+        }
+        let (private, public) = (with_suffix(name, private), with_suffix(name, public));
         check_output(Some(&private), force)?;
         check_output(Some(&public), force)?;
         Ok(Self { private, public, force })
@@ -119,10 +126,9 @@ fn report(global: &Global, provider: &Provider, public: &PublicKey, files: &File
     // a name that is not UTF-8 is shown as far as it is
     let (private_file, public_file) = (files.private.display().to_string(), files.public.display().to_string());
     if global.json {
-        let report = json!({
+        return print_json(&json!({
             "private_key": private_file, "public_key": public_file, "kind": public.kind(), "fingerprint": fingerprint,
-        });
-        return print_line(&report.to_string());
+        }));
     }
     print_line(&format!("private key: {private_file} (keep it to yourself)"))?;
     print_line(&format!("public key:  {public_file}"))?;

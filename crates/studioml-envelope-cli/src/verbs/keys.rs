@@ -13,8 +13,9 @@ use studioml_envelope_keys::{
 use crate::{
     args::{Convert, Global, KeyFormat, Keys},
     failure::{Failure, Outcome},
-    io::{Contents, check_output, name_of, print_line, printable, warn, write_output},
-    load, secret_input,
+    io::{Contents, check_output, name_of, print_json, print_line, warn, write_output},
+    load::{self, Unlocked},
+    secret_input,
     verbs::fingerprint::as_json,
 };
 
@@ -33,7 +34,7 @@ fn show(global: &Global, file: &Path, provider: &Provider) -> Outcome {
     keys.iter().filter_map(|key| key.public_key.as_ref()).for_each(|key| load::warn_if_weak(&name_of(Some(file)), key));
     if global.json {
         let keys: Vec<_> = keys.iter().map(|key| key_as_json(key, provider)).collect();
-        return print_line(&json!({ "keys": keys }).to_string());
+        return print_json(&json!({ "keys": keys }));
     }
     for key in &keys {
         for line in described(key) {
@@ -100,14 +101,20 @@ fn convert(global: &Global, wanted: &Convert, provider: &Provider) -> Outcome {
 }
 
 fn convert_public(global: &Global, wanted: &Convert, format: PublicFormat, provider: &Provider) -> Outcome {
-    let keys = load::public_halves(&wanted.file, global, provider)?;
+    let keys = match wanted.ed25519_seed {
+        true => vec![(load::ed25519_seed(&wanted.file, global, provider)?.public_key().clone(), String::new())],
+        false => load::public_halves(&wanted.file, global, provider)?,
+    };
     let encoded = keys.iter().map(|(key, comment)| encode_public(key, format, comment));
     let encoded = encoded.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(&wanted.file, &error))?.concat();
     write_output(Some(&wanted.output), &encoded, Contents::Public, wanted.force)
 }
 
 fn convert_private(global: &Global, wanted: &Convert, format: PrivateFormat, provider: &Provider) -> Outcome {
-    let read = load::unlocked(&wanted.file, global, provider)?;
+    let read = match wanted.ed25519_seed {
+        true => Unlocked { key: load::ed25519_seed(&wanted.file, global, provider)?, passphrase: None },
+        false => load::unlocked(&wanted.file, global, provider)?,
+    };
     let passphrase = new_passphrase(wanted, read.passphrase)?;
     let comment = read.key.description().comment.clone().unwrap_or_default();
     let key: PrivateKey = read.key.into_key();
@@ -158,16 +165,14 @@ fn check(global: &Global, directory: &Path, provider: &Provider) -> Outcome {
             })
             .collect();
         let sound = report.is_sound();
-        print_line(
-            &json!({ "kind": report.kind.name(), "sound": sound, "live": live, "findings": findings }).to_string(),
-        )?;
+        print_json(&json!({ "kind": report.kind.name(), "sound": sound, "live": live, "findings": findings }))?;
     } else {
         for file in &report.live {
             let keys: Vec<_> = file.keys.iter().map(|key| format!("{} {}", key.kind(), fingerprint(key))).collect();
-            print_line(&printable(&format!("ok       {}: {}", file.file, keys.join(", "))))?;
+            print_line(&format!("ok       {}: {}", file.file, keys.join(", ")))?;
         }
         for finding in &report.findings {
-            print_line(&printable(&format!("{:<8} {finding}", finding.severity().to_string())))?;
+            print_line(&format!("{:<8} {finding}", finding.severity().to_string()))?;
         }
         if report.live.is_empty() {
             print_line("no keys: everything is refused")?;
@@ -212,7 +217,7 @@ fn print_selection<K>(
     let fingerprint = |key: &K| Fingerprint::of(&public(key), FingerprintForm::SshSha256, provider.digest).to_string();
     let fingerprints: Vec<_> = keys.iter().map(|key| fingerprint(key)).collect();
     if global.json {
-        return print_line(&json!({ "prefix": prefix, "fingerprints": fingerprints }).to_string());
+        return print_json(&json!({ "prefix": prefix, "fingerprints": fingerprints }));
     }
-    fingerprints.iter().try_for_each(|fingerprint| print_line(&printable(&format!("{prefix} {fingerprint}"))))
+    fingerprints.iter().try_for_each(|fingerprint| print_line(&format!("{prefix} {fingerprint}")))
 }

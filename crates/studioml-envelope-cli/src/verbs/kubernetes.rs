@@ -75,7 +75,8 @@ fn secrets(global: &Global, provider: &Provider, private: &Path, public: &Path, 
 fn queue_keys(keys: &[String], kind: QueueKeys, namespace: Option<&str>) -> Outcome {
     let mut files = Vec::with_capacity(keys.len());
     for key in keys {
-        let Some((prefix, file)) = key.split_once('=').filter(|(prefix, _)| !prefix.is_empty()) else {
+        let Some((prefix, file)) = key.split_once('=').filter(|(prefix, file)| !prefix.is_empty() && !file.is_empty())
+        else {
             return Err(
                 Failure::usage(format!("{key:?} is not PREFIX=FILE")).hint("--key rmq_cpu_=studioml_signing.pub")
             );

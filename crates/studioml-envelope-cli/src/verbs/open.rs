@@ -7,7 +7,7 @@ use super::verify::{verify_input, warn_of_claim};
 use crate::{
     args::{Global, Open},
     failure::{Failure, Outcome},
-    io::{Contents, Limit, check_output, print_line, read_input, warn, write_output},
+    io::{Contents, Limit, check_output, is_standard_output, print_json, read_input, warn, write_output},
     load,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 pub fn run(global: &Global, open: &Open, provider: &Provider) -> Outcome {
     let io = &open.io;
     check_output(io.output.as_deref(), io.force)?;
-    if global.json && crate::io::is_stream(io.output.as_deref()) {
+    if global.json && is_standard_output(io.output.as_deref()) {
         return Err(Failure::usage("--json and the plaintext cannot both go to standard output").hint("give -o OUT"));
     }
     // whose signature counts is settled before a private key is unlocked
@@ -88,7 +88,7 @@ fn refusal(error: &OpenError) -> Failure {
 
 fn report(global: &Global, bytes: usize, signer: Option<&str>) -> Outcome {
     if global.json {
-        return print_line(&json!({ "bytes": bytes, "signer": signer, "verified": signer.is_some() }).to_string());
+        return print_json(&json!({ "bytes": bytes, "signer": signer, "verified": signer.is_some() }));
     }
     Ok(())
 }

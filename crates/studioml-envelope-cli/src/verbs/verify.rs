@@ -8,7 +8,7 @@ use studioml_envelope::{
 use crate::{
     args::{Global, Verify},
     failure::{Failure, Outcome},
-    io::{Limit, print_line, read_input, warn},
+    io::{Limit, print_json, print_line, read_input, warn},
     load,
 };
 
@@ -29,7 +29,7 @@ pub fn run(global: &Global, verify: &Verify, provider: &Provider) -> Outcome {
         };
         let algorithm = verification.signer.kind();
         let report = json!({ "signer": fingerprint, "algorithm": algorithm, "claimed_fingerprint": claim });
-        return print_line(&report.to_string());
+        return print_json(&report);
     }
     print_line(&fingerprint)
 }

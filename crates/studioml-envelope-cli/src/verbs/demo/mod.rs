@@ -23,7 +23,7 @@ use studioml_envelope_keys::{
 use crate::{
     args::{Demo, Global},
     failure::{Failure, Outcome},
-    io::{Contents, print_line, write_file},
+    io::{Contents, print_json, print_lines, write_file},
 };
 
 /// The Request of the story: the one that StudioML's own tests carry.
@@ -46,7 +46,7 @@ pub(super) struct Cast {
 /// Runs the story.
 pub fn run(global: &Global, demo: &Demo, chosen: &Provider) -> Outcome {
     let directory = tempfile::tempdir().map_err(|error| Failure::io(format!("temporary directory: {error}")))?;
-    let say = |line: &str| if global.json { Ok(()) } else { print_line(line) };
+    let say = |line: &str| if global.json { Ok(()) } else { print_lines(line) };
     say(
         "StudioML Envelope: a Request from an experimenter to a cluster, and everything that could go wrong with it.\n",
     )?;
@@ -95,9 +95,10 @@ pub fn run(global: &Global, demo: &Demo, chosen: &Provider) -> Outcome {
         return Err(Failure::refused(format!("forgeries were accepted: {}", accepted.join("; "))));
     }
     say(&format!("\n   {tried} forgeries tried, {tried} refused."))?;
+    directory.close().map_err(|error| Failure::io(format!("temporary directory: {error}")))?;
     say(&format!("\nDone in {}. Nothing was left behind: the temporary directory is gone.", shown(started.elapsed())))?;
     if global.json {
-        print_line(&as_json(&steps, pairs, tried).to_string())?;
+        print_json(&as_json(&steps, pairs, tried))?;
     }
     Ok(())
 }

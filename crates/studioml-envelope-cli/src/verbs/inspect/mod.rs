@@ -8,7 +8,7 @@ use studioml_envelope::{Message, MessageError, Payload, UnauthenticatedHeaders};
 use crate::{
     args::{Global, Inspect},
     failure::{Failure, Outcome},
-    io::{Limit, print_line, printable, read_input},
+    io::{Limit, print_json, print_line, read_input},
 };
 
 /// Shows a message or payload.
@@ -16,7 +16,7 @@ pub fn run(global: &Global, inspect: &Inspect) -> Outcome {
     let mut input = read_input(inspect.input.as_deref(), Limit::message(global.max_plaintext))?;
     let report = describe(&mut input)?;
     if global.json {
-        return print_line(&report.to_string());
+        return print_json(&report);
     }
     for line in lines(&report) {
         print_line(&line)?;
@@ -113,6 +113,6 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.escape_default().to_string(),
         Value::Null => "none".to_owned(),
-        other => printable(&other.to_string()),
+        other => other.to_string(),
     }
 }
