@@ -1,5 +1,4 @@
-//! The keys that a StudioML client's configuration names : `public_key_path` and
-//! `signing_key_path`, under `studio_ml_config` or at the top, in JSON, YAML or HOCON as clients write it.
+//! The keys that a StudioML client's configuration names: `public_key_path` and `signing_key_path`, under `studio_ml_config` or at the top, in JSON, YAML or HOCON as clients write it.
 //!
 //! YAML is read by `serde-saphyr`, HOCON by `hocon-rs` (the older `hocon` crate stands on a text-encoding crate that nobody
 //! maintains), `~` and `${VAR}` are expanded by `shellexpand`.
@@ -59,6 +58,18 @@ pub enum ConfigError {
         /// The variable's name.
         variable: String,
     },
+    /// A HOCON configuration refers to what is neither in it nor in the environment, for a key path or for anything else.
+    #[error("{reference} is neither in the configuration nor in the environment (HOCON)")]
+    UndefinedReference {
+        /// The reference as it stands, `${name}`, cut to 64 characters.
+        reference: String,
+    },
+    /// A HOCON configuration includes a file that cannot be used.
+    #[error("{inclusion} names a file that cannot be used (HOCON)")]
+    Inclusion {
+        /// The `include` as it stands, cut to 64 characters.
+        inclusion: String,
+    },
 }
 
 fn place(line: usize, column: usize) -> String {
@@ -115,13 +126,13 @@ impl ClientConfig {
 /// HOCON that YAML takes as well means the same in both as far as key paths go, and other HOCON is no YAML mapping.
 fn parse(text: &str, extension: &str, directory: &Path) -> Result<Document, ConfigError> {
     match extension.to_ascii_lowercase().as_str() {
-        "json" => json(text).or_else(|error| hocon(text, directory).map_err(|_| error)),
+        "json" => json(text).or_else(|error| hocon_instead(error, text, directory)),
         "yaml" | "yml" => yaml(text),
         "conf" | "hocon" => hocon(text, directory),
         _ if text.trim_start().starts_with('{') => {
-            json(text).or_else(|error| yaml(text).or_else(|_| hocon(text, directory)).map_err(|_| error))
+            json(text).or_else(|error| yaml(text).or_else(|_| hocon_instead(error, text, directory)))
         }
-        _ => yaml(text).or_else(|error| hocon(text, directory).map_err(|_| error)),
+        _ => yaml(text).or_else(|error| hocon_instead(error, text, directory)),
     }
 }
 
@@ -145,12 +156,25 @@ fn yaml(text: &str) -> Result<Document, ConfigError> {
     })
 }
 
+/// For a text that another parser has refused with `error`, which says more than that it is no HOCON either.
+fn hocon_instead(error: ConfigError, text: &str, directory: &Path) -> Result<Document, ConfigError> {
+    hocon(text, directory).map_err(|other| if matches!(other, ConfigError::Malformed { .. }) { error } else { other })
+}
+
 /// Substitutions may name environment variables; includes are looked for beside the file. By way of a JSON value, as the
 /// library's own deserializer does not know optional members.
 fn hocon(text: &str, directory: &Path) -> Result<Document, ConfigError> {
     const MALFORMED: ConfigError = ConfigError::Malformed { format: "HOCON", line: 0, column: 0 };
     let options = hocon_rs::ConfigOptions::new(false, vec![directory.to_string_lossy().into_owned()]);
-    let value: hocon_rs::Value = hocon_rs::Config::parse_str(text, Some(options)).map_err(|_| MALFORMED)?;
+    let shortened = |text: String| text.chars().take(64).collect();
+    let value: hocon_rs::Value =
+        hocon_rs::Config::parse_str(text, Some(options)).map_err(|error: hocon_rs::Error| match error {
+            hocon_rs::Error::SubstitutionNotFound(name) => {
+                ConfigError::UndefinedReference { reference: shortened(name) }
+            }
+            hocon_rs::Error::Include { inclusion, .. } => ConfigError::Inclusion { inclusion: shortened(inclusion) },
+            _ => MALFORMED,
+        })?;
     serde_json::from_value(value.into()).map_err(|_| MALFORMED)
 }
 

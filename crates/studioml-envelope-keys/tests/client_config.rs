@@ -93,6 +93,32 @@ fn a_variable_that_is_not_set_is_named() {
     assert!(matches!(error, ConfigError::UndefinedVariable { member: "public_key_path", .. }));
 }
 
+/// HOCON resolves all of a file: what is wrong may have nothing to do with keys.
+#[test]
+fn what_a_hocon_configuration_lacks_is_named() {
+    for (name, text, expected) in [
+        (
+            "config.conf",
+            "public_key_path = /k.pem\nbucket = ${STUDIOML_NOT_SET_HERE}",
+            "${STUDIOML_NOT_SET_HERE} is neither in the configuration nor in the environment (HOCON)",
+        ),
+        (
+            "config",
+            "studio_ml_config { public_key_path = ${STUDIOML_NOT_SET_HERE} }",
+            "${STUDIOML_NOT_SET_HERE} is neither in the configuration nor in the environment (HOCON)",
+        ),
+        (
+            "config.conf",
+            "include required(file(\"missing.conf\"))\npublic_key_path = /k.pem",
+            "include required(file(\"missing.conf\")) names a file that cannot be used (HOCON)",
+        ),
+    ] {
+        assert_eq!(read(name, text).unwrap_err().to_string(), expected, "{text}");
+    }
+    let optional = "public_key_path = /k.pem\nbucket = ${?STUDIOML_NOT_SET_HERE}\ninclude \"missing.conf\"";
+    assert_eq!(public_key_path("config.conf", optional), Some(PathBuf::from("/k.pem")));
+}
+
 #[test]
 fn a_configuration_without_a_key_names_none() {
     for (name, text) in [
@@ -120,7 +146,6 @@ fn what_is_no_configuration_is_refused_and_not_taken_for_one_without_keys() {
         ("config.yaml", "public_key_path = /keys/a.pem"),
         ("config.yaml", "- a"),
         ("config.conf", "{"),
-        ("config.conf", "public_key_path = ${STUDIOML_NOT_SET_HERE}"),
         ("config", "{ \"public_key_path\": \"a\""),
     ] {
         assert!(
