@@ -1,6 +1,6 @@
 //! What is live in a mounted directory, for an operator: `keys check`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use studioml_envelope_core::{Provider, PublicKey};
 
@@ -121,7 +121,7 @@ fn encryption_report(directory: &Path, provider: &Provider) -> DirectoryReport {
     let (encryption, passphrase) = if inner.is_dir() {
         (inner, directory.join("passphrase"))
     } else {
-        (directory.to_owned(), directory.parent().unwrap_or(directory).join("passphrase"))
+        (directory.to_owned(), beside(directory, "passphrase"))
     };
     let mounted = MountedIdentities::load(&encryption, &passphrase, provider);
     let live = mounted
@@ -129,4 +129,31 @@ fn encryption_report(directory: &Path, provider: &Provider) -> DirectoryReport {
         .iter()
         .map(|key| CheckedFile { file: key.file().to_owned(), keys: vec![PublicKey::Rsa(key.public_key().clone())] });
     DirectoryReport { kind: DirectoryKind::Encryption, live: live.collect(), findings: mounted.findings().to_vec() }
+}
+
+/// Another directory of the same parent. A path that ends in `.` or `..` does not name its own directory.
+fn beside(directory: &Path, name: &str) -> PathBuf {
+    match directory.file_name() {
+        Some(_) => directory.with_file_name(name),
+        None => directory.join("..").join(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_beside_a_directory_does_so_however_it_is_named() {
+        for (directory, expected) in [
+            ("/mnt/encryption", "/mnt/passphrase"),
+            ("/mnt/encryption/", "/mnt/passphrase"),
+            ("encryption", "passphrase"),
+            (".", "./../passphrase"),
+            ("..", "../../passphrase"),
+            ("encryption/keys/..", "encryption/keys/../../passphrase"),
+        ] {
+            assert_eq!(beside(Path::new(directory), "passphrase"), Path::new(expected));
+        }
+    }
 }
