@@ -245,16 +245,26 @@ fn key_material_leaves_no_copy_behind() {
             alive.set(marker.copies());
         });
         for (what, format, encrypted) in [
-            ("a seed through encrypted PKCS #8", PrivateFormat::Pkcs8, true),
-            ("a seed through an encrypted OpenSSH file", PrivateFormat::OpenSsh, true),
-            ("a seed through PKCS #8", PrivateFormat::Pkcs8, false),
-            ("a seed through an OpenSSH file", PrivateFormat::OpenSsh, false),
+            ("encrypted PKCS #8", PrivateFormat::Pkcs8, true),
+            ("an encrypted OpenSSH file", PrivateFormat::OpenSsh, true),
+            ("PKCS #8", PrivateFormat::Pkcs8, false),
+            ("an OpenSSH file", PrivateFormat::OpenSsh, false),
         ] {
-            leaves_nothing(&mut problems, provider, what, wipes_signing_keys, |marker, alive| {
-                let key = PrivateKey::Ed25519(Ed25519PrivateKey::new(marker.secret(), None).unwrap());
+            let through = |key: &PrivateKey| {
                 let passphrase = encrypted.then(|| Passphrase::exact(b"a passphrase".to_vec()));
-                let file = encode_private(&key, format, passphrase.as_ref(), "comment", provider).unwrap();
+                let file = encode_private(key, format, passphrase.as_ref(), "comment", provider).unwrap();
                 drop(read_private(file.expose_secret(), passphrase.as_ref(), provider).unwrap());
+            };
+            let seed = format!("a seed through {what}");
+            leaves_nothing(&mut problems, provider, &seed, wipes_signing_keys, |marker, alive| {
+                let key = PrivateKey::Ed25519(Ed25519PrivateKey::new(marker.secret(), None).unwrap());
+                through(&key);
+                alive.set(marker.copies());
+            });
+            let scalar = format!("a scalar through {what}");
+            leaves_nothing(&mut problems, provider, &scalar, wipes_signing_keys, |marker, alive| {
+                let key = PrivateKey::P256(p256(provider, marker).unwrap());
+                through(&key);
                 alive.set(marker.copies());
             });
         }
