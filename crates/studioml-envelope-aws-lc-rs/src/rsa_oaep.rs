@@ -93,7 +93,7 @@ impl KeyUnwrap for AwsLcKeyUnwrap {
             3072 => KeySize::Rsa3072,
             4096 => KeySize::Rsa4096,
             8192 => KeySize::Rsa8192,
-            _ => return Err(KeyError::ModulusSize { bits }),
+            _ => return Err(KeyError::GenerationSize { bits }),
         };
         let key = PrivateDecryptingKey::generate(size).map_err(|_| KeyError::Generation)?;
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).map_err(|_| KeyError::Generation)?;

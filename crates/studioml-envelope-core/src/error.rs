@@ -80,6 +80,12 @@ pub enum KeyError {
         /// Bytes given.
         found: usize,
     },
+    /// An RSA key of a size that is read but not made.
+    #[error("RSA keys of 2048, 3072, 4096 and 8192 bits are made, none of {bits}")]
+    GenerationSize {
+        /// The size that was asked for.
+        bits: usize,
+    },
     /// The library could not make a key.
     #[error("key generation failed")]
     Generation,

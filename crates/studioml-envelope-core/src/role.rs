@@ -83,10 +83,10 @@ pub trait KeyUnwrap: Part {
 
     /// Makes a new private key with public exponent 65537.
     ///
-    /// `bits` is 2048, 3072 or 4096, 8192 too where the library makes it. Takes seconds for 4096.
+    /// `bits` is 2048, 3072, 4096 or 8192. Takes seconds for 4096.
     ///
     /// # Errors
-    /// [`KeyError::ModulusSize`] for another size, [`KeyError::Generation`] if the library failed.
+    /// [`KeyError::GenerationSize`] for another size, [`KeyError::Generation`] if the library failed.
     fn generate(&self, bits: usize, random: &dyn Random) -> Result<RsaPrivateKey, KeyError>;
 }
 

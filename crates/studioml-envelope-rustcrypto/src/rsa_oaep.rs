@@ -57,7 +57,7 @@ impl KeyUnwrap for RsaUnwrap {
 
     fn generate(&self, bits: usize, random: &dyn Random) -> Result<RsaPrivateKey, KeyError> {
         if ![2048, 3072, 4096, 8192].contains(&bits) {
-            return Err(KeyError::ModulusSize { bits });
+            return Err(KeyError::GenerationSize { bits });
         }
         let mut generator = seeded(random).map_err(|_| KeyError::Generation)?;
         let key = rsa::RsaPrivateKey::new(&mut generator, bits).map_err(|_| KeyError::Generation)?;
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn generation_refuses_other_sizes_and_reports_a_failing_source() {
         for bits in [0, 1024, 2047, 2056, 4095, 16384] {
-            assert_eq!(KEY_UNWRAP.generate(bits, &RANDOM).map(drop), Err(KeyError::ModulusSize { bits }));
+            assert_eq!(KEY_UNWRAP.generate(bits, &RANDOM).map(drop), Err(KeyError::GenerationSize { bits }));
         }
         assert_eq!(KEY_UNWRAP.generate(2048, &Failing).map(drop), Err(KeyError::Generation));
     }

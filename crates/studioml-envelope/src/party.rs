@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc};
 
 use studioml_envelope_core::{
     DEFAULT_MAX_PLAINTEXT, Ed25519PrivateKey, Fingerprint, FingerprintForm, Identity, KeyError, Message, OpenError,
-    Opened, Payload, Policy, Provider, RandomError, Recipient, RequestError, RsaPrivateKey, RsaPublicKey, SealError,
-    SecretBytes, SigningKey, SigningPrivateKey, SigningPublicKey, TrustedSigner, UnauthenticatedHeaders,
-    UnauthenticatedPlaintext, Verified, VerifyError, seal, seal_envelope, seal_into,
+    Opened, Payload, Policy, Provider, RandomError, Recipient, RsaPrivateKey, RsaPublicKey, SealError, SecretBytes,
+    SigningKey, SigningPrivateKey, SigningPublicKey, TrustedSigner, UnauthenticatedHeaders, UnauthenticatedPlaintext,
+    Verified, VerifyError, seal, seal_envelope, seal_into,
 };
 
 /// Seals messages for one recipient.
@@ -74,9 +74,8 @@ impl Sealer {
     }
 
     fn envelope(&self, request: &[u8], signer: Option<&dyn SigningKey>) -> Result<Vec<u8>, SealError> {
-        let headers = UnauthenticatedHeaders::from_request(request).or_else(|_: RequestError| {
-            Ok::<_, SealError>(UnauthenticatedHeaders::default()) // the plaintext is opaque; headers are a courtesy
-        })?;
+        // the plaintext is opaque; headers are a courtesy
+        let headers = UnauthenticatedHeaders::from_request(request).unwrap_or_default();
         seal_envelope(&self.provider, self.recipient.as_ref(), signer, &headers, request, self.max_plaintext)
     }
 }
@@ -247,10 +246,10 @@ impl Verifier {
     }
 }
 
-/// Makes an RSA key pair of `bits` bits: 4096 is usual, 2048 to 8192 in whole bytes are supported.
+/// Makes an RSA key pair of 2048, 3072, 4096 or 8192 bits; 4096 is usual.
 ///
 /// # Errors
-/// [`KeyError::ModulusSize`] for another size; [`KeyError::Generation`] if the library or its random source failed.
+/// [`KeyError::GenerationSize`] for another size; [`KeyError::Generation`] if the library or its random source failed.
 pub fn generate_rsa(provider: &Provider, bits: usize) -> Result<RsaPrivateKey, KeyError> {
     provider.key_unwrap.generate(bits, provider.random)
 }
