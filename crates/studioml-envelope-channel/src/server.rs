@@ -59,8 +59,8 @@ pub struct ServerOptions {
 }
 
 impl Default for ServerOptions {
-    /// 16,384 connections, 1,024 per address, 512 handshakes; 1 s for a handshake that others wait for, 1 GiB for messages in
-    /// progress, 20 s to drain.
+    /// 16,384 connections, 1,024 per address, 512 handshakes; 1 s for a handshake once all places are taken, 1 GiB for
+    /// messages in progress, 20 s to drain.
     fn default() -> Self {
         Self {
             max_connections: 16_384,
