@@ -39,6 +39,8 @@ pub enum Event {
     Rejected(DeliveryId, Published),
     /// An acknowledgement came to an end: whether the source took it.
     Acknowledged(DeliveryId, bool),
+    /// Handing a message back came to an end.
+    Released(DeliveryId),
     /// The connection to the source is gone, and with it every delivery made so far: the source hands them over again.
     SourceLost,
     /// The destination answers again.
@@ -73,6 +75,8 @@ pub enum Verdict {
     Misconfigured(PauseReason),
     /// Something failed that may work next time.
     Failed,
+    /// The source does not know the delivery any more, and hands the message over again.
+    Gone,
 }
 
 /// How a publish ended.
@@ -140,7 +144,7 @@ impl PauseReason {
     }
 }
 
-/// What is to be done. Every action but the last four begins something whose end is reported as an [`Event`].
+/// What is to be done. Every action but the last three begins something whose end is reported as an [`Event`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
@@ -152,7 +156,7 @@ pub enum Action {
     Reject(DeliveryId, Reason),
     /// Tell the source that the message is taken care of: [`Event::Acknowledged`] follows.
     Acknowledge(DeliveryId),
-    /// Hand the message back to the source, which offers it again. The delivery is over.
+    /// Hand the message back to the source, which offers it again: [`Event::Released`] follows.
     Release(DeliveryId),
     /// The delivery is over: what is held for it can go.
     Done(DeliveryId),

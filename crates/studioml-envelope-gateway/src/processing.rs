@@ -70,7 +70,7 @@ impl Processor {
     pub(crate) fn judge(&self, job: &Job, keys: &Keys) -> Judged {
         // after a broker died its client still yields what it had buffered: not worth an RSA operation
         if !job.delivery.claim.is_live() {
-            return Verdict::Failed.into();
+            return Verdict::Gone.into();
         }
         match job.direction {
             Direction::Requests => self.judge_request(job, keys),

@@ -331,13 +331,7 @@ impl Driver {
             Action::Publish(id) => self.publish(id),
             Action::Reject(id, reason) => self.reject(id, reason),
             Action::Acknowledge(id) => self.acknowledge(id),
-            Action::Release(id) => {
-                if let Some(held) = self.held.remove(&id) {
-                    self.metrics.ended(Outcome::HandedBack);
-                    let longest_step = self.shared.longest_step;
-                    tokio::spawn(async move { timeout(longest_step, held.delivery.claim.release()).await });
-                }
-            }
+            Action::Release(id) => self.release(id),
             Action::Done(id) => drop(self.held.remove(&id)),
             Action::Pause(reason) => {
                 tracing::warn!(queue = %self.queue, reason = reason.as_str(), "paused");
@@ -410,6 +404,16 @@ impl Driver {
         self.begin(async move {
             let taken = timeout(longest_step, delivery.claim.acknowledge()).await;
             Event::Acknowledged(id, taken.unwrap_or(false))
+        });
+    }
+
+    fn release(&mut self, id: DeliveryId) {
+        self.metrics.ended(Outcome::HandedBack);
+        let Some(held) = self.held.get(&id) else { return };
+        let (delivery, longest_step) = (Arc::clone(&held.delivery), self.shared.longest_step);
+        self.begin(async move {
+            let _ = timeout(longest_step, delivery.claim.release()).await; // it goes back with the claim, or its connection
+            Event::Released(id)
         });
     }
 

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! delivered ─► processing ─► ready ─► publishing ─► acknowledging ─► over
-//!                  │           ▲          │              ▲
-//!                  │           └─waiting◄─┤              │
-//!                  └──────────────────► rejecting ───────┘
+//!                  │           ▲          │              ▲             ▲
+//!                  │           └─waiting◄─┤              │             │
+//!                  └──────────────────► rejecting ───────┘             │
+//!              any of them, at a pause or the end ─► releasing ────────┘
 //! ```
 //! An entry leaves the lane only when nothing that was begun for it is still under way, so that a late outcome always finds
 //! it. When the source is lost, entries that are under way stay as orphans: their outcome still counts for the memory.
@@ -96,6 +97,7 @@ enum State {
     Publishing,
     Rejecting(Reason),
     Acknowledging,
+    Releasing,
     Waiting { until: Time, then: Step },
 }
 
@@ -190,6 +192,7 @@ impl Lane {
             Event::Published(id, outcome) => self.published(now, id, outcome, memory, &mut actions),
             Event::Rejected(id, outcome) => self.rejected(now, id, outcome, memory, &mut actions),
             Event::Acknowledged(id, taken) => self.acknowledged(id, taken, &mut actions),
+            Event::Released(id) => self.released(id, &mut actions),
             Event::SourceLost => self.source_lost(memory, &mut actions),
             Event::SinkRestored => self.sink_restored(),
             Event::KeysChanged => self.end_pause_if(PauseReason::is_configuration),
@@ -212,14 +215,13 @@ impl Lane {
     }
 
     fn delivered(&mut self, id: DeliveryId, redelivered: bool, actions: &mut Vec<Action>) {
-        if self.flow != Flow::Running {
-            actions.push(Action::Release(id));
-            return;
-        }
-        let (state, digest) = (State::Processing, None);
-        let entry = Entry { state, live: true, redelivered, failures: 0, unwanted_since: None, digest };
+        let (state, action) = match self.flow {
+            Flow::Running => (State::Processing, Action::Process(id)),
+            Flow::Paused { .. } | Flow::Draining => (State::Releasing, Action::Release(id)),
+        };
+        let entry = Entry { state, live: true, redelivered, failures: 0, unwanted_since: None, digest: None };
         self.entries.insert(id, entry);
-        actions.push(Action::Process(id));
+        actions.push(action);
     }
 
     fn processed(
@@ -261,10 +263,8 @@ impl Lane {
                 actions.push(Action::Reject(id, reason));
             }
             Verdict::Failed => self.wait(now, id, Step::Process),
-            Verdict::Misconfigured(reason) => {
-                self.hand_back(id, memory, actions);
-                self.pause(now, reason, actions);
-            }
+            Verdict::Gone => self.over(id, memory, actions),
+            Verdict::Misconfigured(reason) => self.hand_back_and_pause(now, id, reason, memory, actions),
         }
     }
 
@@ -301,10 +301,7 @@ impl Lane {
             Published::Returned | Published::Nacked | Published::Unavailable | Published::Unknown => {
                 self.wait(now, id, Step::Publish);
             }
-            Published::Misconfigured(reason) => {
-                self.hand_back(id, memory, actions);
-                self.pause(now, reason, actions);
-            }
+            Published::Misconfigured(reason) => self.hand_back_and_pause(now, id, reason, memory, actions),
             Published::TooLarge => {
                 let reason = Reason::new(ReasonCode::TooLarge, &"larger than the destination takes");
                 if let Some((digest, true)) = entry.digest {
@@ -338,10 +335,7 @@ impl Lane {
                 entry.unwanted_since = None;
                 actions.push(Action::Acknowledge(id));
             }
-            Published::Misconfigured(reason) => {
-                self.hand_back(id, memory, actions);
-                self.pause(now, reason, actions);
-            }
+            Published::Misconfigured(reason) => self.hand_back_and_pause(now, id, reason, memory, actions),
             _ => self.wait(now, id, Step::Reject(reason)),
         }
     }
@@ -359,6 +353,13 @@ impl Lane {
         }
         self.entries.remove(&id);
         actions.push(Action::Done(id));
+    }
+
+    fn released(&mut self, id: DeliveryId, actions: &mut Vec<Action>) {
+        if self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Releasing)) {
+            self.entries.remove(&id);
+            actions.push(Action::Done(id));
+        }
     }
 
     fn source_lost(&mut self, memory: &mut Memory, actions: &mut Vec<Action>) {
@@ -424,6 +425,19 @@ impl Lane {
         }
     }
 
+    /// Only another configuration gets the message anywhere.
+    fn hand_back_and_pause(
+        &mut self,
+        now: Time,
+        id: DeliveryId,
+        reason: PauseReason,
+        memory: &mut Memory,
+        actions: &mut Vec<Action>,
+    ) {
+        self.hand_back(id, memory, actions);
+        self.pause(now, reason, actions);
+    }
+
     /// Stops taking messages. What has not been begun to publish is handed back as the lane comes to know of it.
     fn pause(&mut self, now: Time, reason: PauseReason, actions: &mut Vec<Action>) {
         if self.flow == Flow::Running {
@@ -465,21 +479,22 @@ impl Lane {
         }
     }
 
+    /// The entry stays until the source has it back: a lane that is idle, or goes on, must not be ahead of its own messages.
     fn hand_back(&mut self, id: DeliveryId, memory: &mut Memory, actions: &mut Vec<Action>) {
-        self.forget(id, memory);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.state = State::Releasing;
+        if let Some((digest, true)) = entry.digest.take() {
+            memory.abandon(&digest, id);
+        }
         actions.push(Action::Release(id));
     }
 
     /// The delivery is over without an acknowledgement: the source has it again already.
     fn over(&mut self, id: DeliveryId, memory: &mut Memory, actions: &mut Vec<Action>) {
-        self.forget(id, memory);
-        actions.push(Action::Done(id));
-    }
-
-    fn forget(&mut self, id: DeliveryId, memory: &mut Memory) {
         if let Some(Entry { digest: Some((digest, true)), .. }) = self.entries.remove(&id) {
             memory.abandon(&digest, id);
         }
+        actions.push(Action::Done(id));
     }
 
     /// Since when there is a message, still the source's, that nobody takes.
@@ -517,7 +532,7 @@ impl Lane {
                     !is_there
                 }
                 State::Waiting { then: Step::Reject(_), .. } | State::Rejecting(_) | State::Acknowledging => false,
-                State::Processing | State::Publishing | State::Waiting { .. } => true,
+                State::Processing | State::Publishing | State::Releasing | State::Waiting { .. } => true,
             };
             if in_order && goes_before_all_others {
                 return;

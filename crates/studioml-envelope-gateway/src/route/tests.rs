@@ -38,6 +38,9 @@ struct Messages {
     is_read: Arc<AtomicBool>,
     is_held: Arc<AtomicBool>,
     is_acknowledged: Arc<AtomicBool>,
+    /// Whether it was asked to take a message back; it does when it is told to.
+    is_asked_back: Arc<AtomicBool>,
+    take_back: Arc<Notify>,
 }
 
 /// Waits for something that others see to.
@@ -61,8 +64,12 @@ impl Source for Messages {
         self.is_read.store(true, Ordering::SeqCst);
         let message = self.has_one.swap(false, Ordering::SeqCst).then(|| {
             self.is_held.store(true, Ordering::SeqCst);
-            let is_acknowledged = Arc::clone(&self.is_acknowledged);
-            Held { is_acknowledged, _alive: Alive(Arc::clone(&self.is_held)) }
+            Held {
+                is_acknowledged: Arc::clone(&self.is_acknowledged),
+                is_asked_back: Arc::clone(&self.is_asked_back),
+                take_back: Arc::clone(&self.take_back),
+                _alive: Alive(Arc::clone(&self.is_held)),
+            }
         });
         Ok(Box::new(Reader { message, fails: self.fails, _alive: Alive(Arc::clone(&self.is_read)) }))
     }
@@ -91,6 +98,8 @@ impl Deliveries for Reader {
 
 struct Held {
     is_acknowledged: Arc<AtomicBool>,
+    is_asked_back: Arc<AtomicBool>,
+    take_back: Arc<Notify>,
     _alive: Alive,
 }
 
@@ -113,7 +122,10 @@ impl Claim for Held {
         true
     }
 
-    async fn release(&self) {}
+    async fn release(&self) {
+        self.is_asked_back.store(true, Ordering::SeqCst);
+        self.take_back.notified().await;
+    }
 
     async fn reject(&self, _: &Reason) -> Published {
         Published::Confirmed
@@ -160,22 +172,29 @@ fn queue() -> QueueName {
 async fn route_under_way(source: &Arc<Messages>, sink: &Arc<Slow>) -> Route {
     source.has_one.store(true, Ordering::SeqCst);
     let signing = tempfile::tempdir().unwrap();
-    let surroundings = surroundings(Arc::clone(source) as _, Arc::clone(sink) as _, signing.path());
+    let (source, out) = (Arc::clone(source) as _, Arc::clone(sink) as _);
+    let surroundings = surroundings(Direction::Requests, source, out, signing.path());
     let route = Route::start(surroundings, queue(), Metrics::new().of_route(Direction::Requests, ""));
     until(|| sink.is_asked.load(Ordering::SeqCst)).await;
     route
 }
 
-fn surroundings(source: Arc<dyn Source>, sink: Arc<dyn Sink>, signing: &std::path::Path) -> Arc<Surroundings> {
+/// Without any key.
+fn surroundings(
+    direction: Direction,
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    mounts: &std::path::Path,
+) -> Arc<Surroundings> {
     let provider = studioml_envelope::provider::default();
     let mut policy = Policy::default();
     policy.clear_text_messages = true;
     let memory = Arc::new(Mutex::new(Memory::new(10)));
     let rules = Rules { policy, message_bytes: 1000, max_age: None };
     let counter = Metrics::new().private_key_operations();
-    let keys = KeysConfig { signing: signing.to_owned(), ..KeysConfig::default() };
+    let keys = KeysConfig { signing: mounts.to_owned(), reports: mounts.to_owned(), ..KeysConfig::default() };
     Arc::new(Surroundings {
-        direction: Direction::Requests,
+        direction,
         source,
         sink,
         processor: Arc::new(Processor::new(provider, rules, Arc::clone(&memory), counter)),
@@ -208,6 +227,25 @@ async fn an_error_of_a_source_that_leaves_its_claims_as_they_are_does_not_lose_t
     sink.confirm.notify_one();
     until(|| !source.is_held.load(Ordering::SeqCst)).await;
     assert!(source.is_acknowledged.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_report_queue_keeps_its_reader_until_what_is_handed_back_is_back() {
+    let source = Arc::new(Messages { has_one: true.into(), ..Messages::default() });
+    let mounts = tempfile::tempdir().unwrap();
+    let surroundings =
+        surroundings(Direction::Reports, Arc::clone(&source) as _, Arc::<Slow>::default(), mounts.path());
+    let route = Route::start(surroundings, queue(), Metrics::new().of_route(Direction::Reports, ""));
+    // there is no key that it could be sealed for
+    until(|| source.is_asked_back.load(Ordering::SeqCst)).await;
+    route.drain();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(source.is_read.load(Ordering::SeqCst));
+    source.take_back.notify_one();
+    assert!(route.ended(PATIENCE).await);
+    assert!(!source.is_held.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

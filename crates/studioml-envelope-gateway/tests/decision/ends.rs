@@ -44,6 +44,7 @@ fn a_pause_that_is_over_waits_for_what_is_under_way_and_not_for_a_moment_that_ha
     let misconfigured = Verdict::Misconfigured(PauseReason::NoQueueKey);
     let actions = lane.handle(NOW, Event::Processed(SECOND, misconfigured), &mut memory);
     assert!(actions.contains(&Action::Pause(PauseReason::NoQueueKey)), "{actions:?}");
+    lane.handle(NOW, Event::Released(SECOND), &mut memory);
     let over = lane.next_tick().unwrap();
     assert_eq!(lane.handle(over, Event::Tick, &mut memory), []);
     assert_eq!(lane.next_tick(), None, "the publish under way ends the pause");
@@ -77,4 +78,29 @@ fn what_is_too_large_for_the_destination_is_put_aside_and_not_tried_again() {
         |action: &Action| matches!(action, Action::Reject(FIRST, Reason { code: ReasonCode::TooLarge, .. }));
     assert!(matches!(actions.as_slice(), [action] if too_large(action)), "{actions:?}");
     assert_eq!(memory.offer(DIGEST, &queue, SECOND), Offer::Refused(ReasonCode::TooLarge));
+}
+
+#[test]
+fn a_message_that_its_source_does_not_know_any_more_is_not_tried_again() {
+    let (mut lane, mut memory) = (lane(Direction::Requests), Memory::new(10));
+    lane.handle(NOW, Event::Delivered(FIRST, false), &mut memory);
+    assert_eq!(lane.handle(NOW, Event::Processed(FIRST, Verdict::Gone), &mut memory), [Action::Done(FIRST)]);
+    assert!(lane.is_idle());
+}
+
+#[test]
+fn a_lane_neither_goes_on_nor_is_idle_before_its_source_has_back_what_was_handed_back() {
+    let (mut lane, mut memory) = (lane(Direction::Reports), Memory::new(10));
+    lane.handle(NOW, Event::Delivered(FIRST, false), &mut memory);
+    let misconfigured = Verdict::Misconfigured(PauseReason::NoQueueKey);
+    let actions = lane.handle(NOW, Event::Processed(FIRST, misconfigured), &mut memory);
+    assert_eq!(actions, [Action::Release(FIRST), Action::Pause(PauseReason::NoQueueKey)]);
+    // on its way when the pause began
+    assert_eq!(lane.handle(NOW, Event::Delivered(SECOND, false), &mut memory), [Action::Release(SECOND)]);
+    let over = lane.next_tick().unwrap();
+    assert_eq!(lane.handle(over, Event::Tick, &mut memory), []);
+    assert_eq!(lane.handle(over, Event::Released(FIRST), &mut memory), [Action::Done(FIRST)]);
+    assert!(!lane.is_idle());
+    let actions = lane.handle(over, Event::Released(SECOND), &mut memory);
+    assert_eq!(actions, [Action::Done(SECOND), Action::Resume]);
 }

@@ -60,6 +60,7 @@ enum Operation {
     Publish,
     Reject,
     Acknowledge,
+    Release,
 }
 
 pub struct World {
@@ -265,7 +266,7 @@ impl World {
                     Operation::Reject => {
                         self.reject(route, message, reason.unwrap().code);
                     }
-                    Operation::Process | Operation::Acknowledge => {}
+                    Operation::Process | Operation::Acknowledge | Operation::Release => {}
                 }
             }
             self.put_back_all(route);
@@ -356,6 +357,10 @@ impl World {
             Operation::Publish => Event::Published(id, self.publish(route, message)),
             Operation::Reject => Event::Rejected(id, self.reject(route, message, reason.unwrap().code)),
             Operation::Acknowledge => Event::Acknowledged(id, self.acknowledge(route, id)),
+            Operation::Release => {
+                self.release(route, id);
+                Event::Released(id)
+            }
         };
         self.tell(route, event);
     }
@@ -456,6 +461,15 @@ impl World {
         true
     }
 
+    /// Unless the source has taken it back itself since.
+    fn release(&mut self, route: usize, id: DeliveryId) {
+        let queue = &mut self.routes[route].queue;
+        if let Some(message) = queue.out.remove(&id) {
+            queue.waiting.push_front((message, true));
+            self.sort_reports(route);
+        }
+    }
+
     fn tell(&mut self, route: usize, event: Event) {
         let before = self.routes[route].lane.in_flight();
         let delivered = matches!(event, Event::Delivered(..));
@@ -493,9 +507,8 @@ impl World {
             }
             Action::Release(id) => {
                 self.outcome.handed_back += 1;
-                let message = to.queue.out.remove(&id).unwrap();
-                to.queue.waiting.push_front((message, true));
-                self.sort_reports(route);
+                let message = known(to, id).unwrap();
+                to.under_way.push((Operation::Release, id, message, None));
             }
             Action::Done(_) => {}
             Action::Pause(_) => {
