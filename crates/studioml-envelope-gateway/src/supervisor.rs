@@ -15,7 +15,7 @@ use crate::keyring::{Coverage, KeyRing, Keys, log_change};
 use crate::metrics::{Metrics, Side};
 use crate::processing::lock;
 use crate::processing::pool::Pool;
-use crate::queue::{QueueName, Sink, SourceError};
+use crate::queue::{QueueName, SourceError};
 use crate::route::{Route, Surroundings};
 use looks::Looks;
 
@@ -48,6 +48,13 @@ struct Carried {
     outer_connection: watch::Receiver<bool>,
 }
 
+impl Carried {
+    /// Nothing yet.
+    fn new(outer_connection: watch::Receiver<bool>) -> Self {
+        Self { routes: BTreeMap::new(), were_carried: BTreeSet::new(), outer: Looks::default(), outer_connection }
+    }
+}
+
 struct Carrying {
     prefix: String,
     route: Route,
@@ -72,13 +79,7 @@ impl Supervisor {
         shutdown: impl Future<Output = ()>,
         drain: Duration,
     ) {
-        let outer_connection = self.requests.source.connected();
-        let mut carried = Carried {
-            routes: BTreeMap::new(),
-            were_carried: BTreeSet::new(),
-            outer: Looks::default(),
-            outer_connection,
-        };
+        let mut carried = Carried::new(self.requests.source.connected());
         let mut rounds = tokio::time::interval(self.interval);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(shutdown);
@@ -137,7 +138,7 @@ impl Supervisor {
             self.look_for_reports(reports, candidates, carried, keys, look, &mut found).await?;
         }
         for queue in outer_requests {
-            self.look_at_requests(queue, keys, look).await;
+            self.look_at_requests(queue, carried, keys, look).await;
         }
         if !is_steady(&mut carried.outer_connection) {
             // during this look: it may be of a broker that does not have its queues back yet
@@ -186,18 +187,15 @@ impl Supervisor {
             match self.is_report_queue(reports, carried, &queue, inner.contains(&queue)).await {
                 Ok(true) => {
                     found.insert(queue.clone());
-                    self.want(look, &self.requests.sink, Direction::Reports, queue, prefix).await;
+                    self.want(look, carried, Direction::Reports, queue, prefix).await;
                 }
                 Ok(false) => {}
                 // nobody can be asked about any
                 Err(error) if !*self.requests.source.connected().borrow() => return Err(error),
                 Err(error) => {
                     look.obstacles.push(format!("queue {queue} cannot be looked at: {error}"));
-                    let key = (Direction::Reports, queue.clone());
-                    if carried.routes.contains_key(&key) {
-                        look.wanted.insert(key, prefix); // as it was
-                    }
-                    look.unknown.insert(queue);
+                    look.unknown.insert(queue.clone());
+                    look.keep(carried, Direction::Reports, queue, prefix);
                 }
             }
         }
@@ -205,7 +203,7 @@ impl Supervisor {
     }
 
     /// Finds out whether a request queue is to be carried.
-    async fn look_at_requests(&self, queue: QueueName, keys: &Keys, look: &mut Look) {
+    async fn look_at_requests(&self, queue: QueueName, carried: &Carried, keys: &Keys, look: &mut Look) {
         self.health.supervisor_works();
         let prefix = match keys.signing_coverage(&queue) {
             Coverage::Key(prefix) => prefix,
@@ -219,7 +217,7 @@ impl Supervisor {
             Coverage::Closed(prefix) => return look.closed("keys.signing", &prefix),
         };
         if !keys.identities.identities().is_empty() || prefix.is_empty() {
-            self.want(look, &self.requests.sink, Direction::Requests, queue, prefix).await;
+            self.want(look, carried, Direction::Requests, queue, prefix).await;
         }
     }
 
@@ -238,17 +236,12 @@ impl Supervisor {
         Ok(is_inside && !carried.outer.has_seen(queue) && reports.sink.prepare(queue).await.is_ok())
     }
 
-    async fn want(
-        &self,
-        look: &mut Look,
-        inner: &Arc<dyn Sink>,
-        direction: Direction,
-        queue: QueueName,
-        prefix: String,
-    ) {
-        match inner.prepare(&queue).await {
-            Ok(()) => drop(look.wanted.insert((direction, queue), prefix)),
-            Err(_) => look.obstacles.push(format!("queue {queue} cannot be made at the inner side")),
+    async fn want(&self, look: &mut Look, carried: &Carried, direction: Direction, queue: QueueName, prefix: String) {
+        if self.requests.sink.prepare(&queue).await.is_ok() {
+            look.wanted.insert((direction, queue), prefix);
+        } else {
+            look.obstacles.push(format!("queue {queue} cannot be made at the inner side"));
+            look.keep(carried, direction, queue, prefix);
         }
     }
 
@@ -350,8 +343,10 @@ impl Supervisor {
         self.metrics.ready(obstacles.is_empty());
         obstacles.truncate(MOST_OBSTACLES);
         self.health.supervisor_works();
-        let health = Arc::clone(&self.health);
-        self.pool.submit(0, move || health.pool_works());
+        if self.health.asks_pool() {
+            let health = Arc::clone(&self.health);
+            self.pool.submit(0, move || health.pool_works());
+        }
         let ready = obstacles.is_empty();
         let told = obstacles.join("; ");
         if self.health.set_obstacles(obstacles) {
@@ -398,6 +393,15 @@ fn is_steady(connection: &mut watch::Receiver<bool>) -> bool {
 }
 
 impl Look {
+    /// What cannot be asked about now goes on if it is carried: a route that ends gives up what is under way, and a side that
+    /// takes nothing for a while says nothing about what goes the other way.
+    fn keep(&mut self, carried: &Carried, direction: Direction, queue: QueueName, prefix: String) {
+        let key = (direction, queue);
+        if carried.routes.contains_key(&key) {
+            self.wanted.insert(key, prefix);
+        }
+    }
+
     fn closed(&mut self, mount: &str, prefix: &str) {
         let obstacle = if prefix.is_empty() {
             format!("{mount}: the directory cannot be read")
@@ -413,3 +417,6 @@ impl Look {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
