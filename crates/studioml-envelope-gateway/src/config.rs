@@ -22,6 +22,9 @@ use studioml_envelope_core::FingerprintPolicy;
 /// The most messages that may be under way: more than anybody needs, and well below what the semaphore that counts them can.
 const MOST_IN_FLIGHT: usize = 1_000_000;
 
+/// Ten years in seconds: RabbitMQ makes no queue that keeps its messages longer.
+const LONGEST_KEPT: u64 = 315_360_000;
+
 /// The file cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -284,6 +287,10 @@ impl Config {
         must(
             rejects.max_bytes >= limits.message_bytes as u64,
             "rejects.max_bytes must not be below limits.message_bytes: the largest message could not be kept",
+        );
+        must(
+            rejects.max_age_seconds <= LONGEST_KEPT,
+            "rejects.max_age_seconds must not be above 315360000, ten years: a broker makes no such queue",
         );
         must(!rejects.queue.is_empty() && rejects.queue.len() <= 255, "rejects.queue must be 1 to 255 bytes long");
         must(self.replay.max_age_seconds != Some(0), "replay.max_age_seconds must not be 0");

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
@@ -92,7 +92,9 @@ impl BrokerUrl {
         if url.username().is_empty() {
             return Err("it has no user that the password could belong to");
         }
-        url.set_password(Some(password)).map_err(|()| "it cannot have a password")?;
+        // the library leaves a `%` as it is, which would be read as an escape
+        let password = Zeroizing::new(utf8_percent_encode(password, NON_ALPHANUMERIC).to_string());
+        url.set_password(Some(&password)).map_err(|()| "it cannot have a password")?;
         Ok(Self::new(url.into()))
     }
 

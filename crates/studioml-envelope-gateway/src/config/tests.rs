@@ -61,13 +61,14 @@ fn the_variable_overrides_the_file() {
 #[test]
 fn everything_wrong_is_said_in_one_go() {
     let text = SMALL.replace("\"/srv/inner\"", "\"outer/below\"\nqueues = \"(\"")
-        + "[limits]\nprefetch = 0\nmessage_bytes = 5\n[http]\nlisten = \"here\"\n[rejects]\nmax_count = 0";
+        + "[limits]\nprefetch = 0\nmessage_bytes = 5\n[http]\nlisten = \"here\"\n[rejects]\nmax_count = 0\nmax_age_seconds = 315360001";
     let problems = parse(&text).unwrap().problems().join("\n");
     let expected = [
         "limits.prefetch",
         "limits.message_bytes",
         "http.listen",
         "rejects.max_count",
+        "rejects.max_age_seconds must not be above",
         "inner.queues",
         "inside the other",
     ];
@@ -102,6 +103,9 @@ fn passwords_come_from_elsewhere_and_are_never_shown() {
     assert_eq!(url.parsed().unwrap().password.as_str(), "pass:w/rd@1");
     let shown = format!("{url} {url:?} {:?} {config:?}", url.parsed().unwrap());
     assert!(!shown.contains("w/rd") && !shown.contains("w%2Frd") && !shown.contains("user"), "{shown}");
+
+    std::fs::write(&file, "100%25é").unwrap();
+    assert_eq!(config.resolve().unwrap().parsed().unwrap().password.as_str(), "100%25é");
 
     std::fs::write(&file, "amqps://user:secret-word@host/vhost").unwrap();
     assert!(config.resolve().is_err());
