@@ -167,6 +167,9 @@ fn remove_all(claims: Vec<Arc<Held>>) -> Vec<io::Result<()>> {
 
 fn reject_all(rejected: Vec<(Arc<Held>, Reason)>) -> Vec<io::Result<()>> {
     let reject = |(claim, reason): (Arc<Held>, Reason)| {
+        if claim.ended.load(Ordering::Acquire) {
+            return Ok(()); // by an earlier try, after it was not waited for any more
+        }
         claim.directory.0.rejects.take(&claim.path, &claim.queue, &claim.name, claim.len, &reason)?;
         claim.ended.store(true, Ordering::Release);
         Ok(())

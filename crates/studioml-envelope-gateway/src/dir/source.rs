@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use tokio::sync::watch;
 
 use super::claim::FileClaim;
-use super::{Directory, OWN, blocking, lock, rename_new};
+use super::{Directory, OWN, blocking, lock, named, rename_new};
 use crate::queue::{Deliveries, Delivery, QueueName, Source, SourceError};
 
 /// The shortest and the longest wait between two looks into a queue: an empty one is looked at less and less often.
@@ -183,8 +183,14 @@ impl Directory {
             Err(error) => return Err(ClaimError::Unreadable(error)),
         };
         let data = file.metadata()?;
-        if !data.is_file() || file.try_lock().is_err() {
+        if !data.is_file() {
             return Ok(None);
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            // a file system without locks would look like a queue without messages
+            Err(TryLockError::Error(error)) => return Err(named(&from, &error).into()),
         }
         match rename_new(&from, &to) {
             Ok(true) => {}

@@ -279,6 +279,19 @@ fn rejects_of_one_name_are_kept_apart_and_a_stray_reason_takes_no_place() {
     assert_eq!((&written["reason"], &written["name"]), (&"malformed".into(), &"m".into()));
 }
 
+#[tokio::test]
+async fn a_message_that_is_put_aside_twice_for_nobody_waited_for_the_first_time_is_there_once() {
+    let (root, queue) = with_messages(&["message"]);
+    let directory = open(root.path());
+    let claimed = claim_all(&directory, &queue);
+    let reason = Reason::new(ReasonCode::Malformed, &"text");
+    for _ in 0..2 {
+        assert_eq!(claimed[0].claim.reject(&reason).await, Published::Confirmed);
+    }
+    assert!(claimed[0].claim.acknowledge().await);
+    assert_eq!(names(&root.path().join(".gateway/rejected")), ["message", "message.reason.json"]);
+}
+
 #[test]
 fn rejects_are_bounded_in_bytes_and_age_too() {
     let (root, queue) = with_messages(&[]);
