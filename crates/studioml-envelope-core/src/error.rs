@@ -91,6 +91,27 @@ pub enum KeyError {
     Generation,
 }
 
+impl KeyError {
+    /// A key algorithm that is not used in this place, by its object identifier in dotted form: named where its name is known.
+    #[must_use]
+    pub fn unsupported_algorithm(identifier: &str) -> Self {
+        let name = match identifier {
+            "1.2.840.10040.4.1" => "DSA",
+            "1.2.840.10045.2.1" => "elliptic curve",
+            "1.2.840.113549.1.1.1" => "RSA",
+            "1.2.840.113549.1.1.7" => "RSAES-OAEP",
+            "1.2.840.113549.1.1.10" => "RSASSA-PSS",
+            "1.2.840.113549.1.3.1" => "Diffie-Hellman",
+            "1.3.101.110" => "X25519",
+            "1.3.101.111" => "X448",
+            "1.3.101.112" => "Ed25519",
+            "1.3.101.113" => "Ed448",
+            other => other,
+        };
+        Self::UnsupportedAlgorithm { algorithm: name.to_owned() }
+    }
+}
+
 /// A payload string is not one (docs/spec.md §1). Everything here is visible to anybody who has the message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

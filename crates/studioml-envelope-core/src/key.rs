@@ -164,7 +164,7 @@ impl PublicKey {
                 check_curve(info.algorithm.parameters)?;
                 Ok(Self::P256(P256PublicKey::from_uncompressed(bits)?))
             }
-            other => Err(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() }),
+            other => Err(KeyError::unsupported_algorithm(&other.to_string())),
         }
     }
 }
@@ -192,14 +192,19 @@ fn check_curve(parameters: Option<AnyRef<'_>>) -> Result<(), KeyError> {
     if curve == PRIME256V1 {
         return Ok(());
     }
-    match curve.to_string().as_str() {
+    let identifier = curve.to_string();
+    let name = match identifier.as_str() {
         // the right numbers in another encoding: padded arcs, which are no DER (X.690 §8.19.2)
-        "1.2.840.10045.3.1.7" => Err(KeyError::Encoding { structure: "elliptic curve parameters" }),
-        "1.3.132.0.34" => Err(KeyError::UnsupportedCurve { curve: "P-384".to_owned() }),
-        "1.3.132.0.35" => Err(KeyError::UnsupportedCurve { curve: "P-521".to_owned() }),
-        "1.3.132.0.10" => Err(KeyError::UnsupportedCurve { curve: "secp256k1".to_owned() }),
-        other => Err(KeyError::UnsupportedCurve { curve: other.to_owned() }),
-    }
+        "1.2.840.10045.3.1.7" => return Err(KeyError::Encoding { structure: "elliptic curve parameters" }),
+        "1.2.840.10045.3.1.1" => "P-192",
+        "1.3.132.0.33" => "P-224",
+        "1.3.132.0.34" => "P-384",
+        "1.3.132.0.35" => "P-521",
+        "1.3.132.0.10" => "secp256k1",
+        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
+        other => other,
+    };
+    Err(KeyError::UnsupportedCurve { curve: name.to_owned() })
 }
 
 impl SigningPublicKey {

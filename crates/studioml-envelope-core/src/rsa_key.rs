@@ -183,7 +183,7 @@ impl RsaPrivateKey {
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
         let info = PrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Encoding { structure: "PrivateKeyInfo" })?;
         if info.algorithm.oid != RSA_ENCRYPTION {
-            return Err(KeyError::UnsupportedAlgorithm { algorithm: info.algorithm.oid.to_string() });
+            return Err(KeyError::unsupported_algorithm(&info.algorithm.oid.to_string()));
         }
         Self::from_pkcs1_der(info.private_key.as_bytes())
     }

@@ -359,9 +359,34 @@ mod pkcs8 {
 
     #[test]
     fn an_algorithm_inside_that_is_not_known_is_named() {
-        let x25519 = sequence(&[&integer(0), &sequence(&[&oid("1.3.101.110")]), &octets(&octets(&[1; 32]))]);
-        let expected = KeyFileError::Key(KeyError::UnsupportedAlgorithm { algorithm: "1.3.101.110".into() });
-        assert_eq!(error_of(&x25519), expected);
+        let key = |algorithm: &str| sequence(&[&integer(0), &sequence(&[&oid(algorithm)]), &octets(&octets(&[1; 32]))]);
+        for (identifier, name) in [
+            ("1.2.840.10040.4.1", "DSA"),
+            ("1.2.840.113549.1.1.7", "RSAES-OAEP"),
+            ("1.2.840.113549.1.1.10", "RSASSA-PSS"),
+            ("1.2.840.113549.1.3.1", "Diffie-Hellman"),
+            ("1.3.101.110", "X25519"),
+            ("1.3.101.111", "X448"),
+            ("1.3.101.113", "Ed448"),
+            ("1.2.3.4.5", "1.2.3.4.5"),
+        ] {
+            assert_eq!(error_of(&key(identifier)).to_string(), format!("unsupported key algorithm {name}"));
+        }
+        let curve = |curve: &str| {
+            let algorithm = sequence(&[&oid("1.2.840.10045.2.1"), &oid(curve)]);
+            sequence(&[&integer(0), &algorithm, &octets(&sequence(&[&integer(1), &octets(&[1; 32])]))])
+        };
+        for (identifier, name) in [
+            ("1.2.840.10045.3.1.1", "P-192"),
+            ("1.3.132.0.33", "P-224"),
+            ("1.3.132.0.35", "P-521"),
+            ("1.3.132.0.10", "secp256k1"),
+            ("1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1"),
+            ("1.2.3.4.5", "1.2.3.4.5"),
+        ] {
+            let expected = KeyFileError::Key(KeyError::UnsupportedCurve { curve: name.into() });
+            assert_eq!(error_of(&curve(identifier)), expected);
+        }
     }
 
     /// Version 2 has the public key beside the private one (RFC 5958 §2).

@@ -88,7 +88,7 @@ impl Material {
                 let seed = <&OctetStringRef>::from_der(key).map_err(|_| DAMAGED)?;
                 Self::Ed25519 { seed: SecretBytes::copy_from(seed.as_bytes()), public: None }
             }
-            other => return Err(KeyError::UnsupportedAlgorithm { algorithm: other.to_string() }.into()),
+            other => return Err(KeyError::unsupported_algorithm(&other.to_string()).into()),
         };
         match info.public_key {
             Some(bits) => private.with_public_beside(bits.as_bytes().ok_or(DAMAGED)?),
