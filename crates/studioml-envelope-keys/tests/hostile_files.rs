@@ -417,6 +417,25 @@ mod damaged {
         }
     }
 
+    /// What still loads has the same key: the comment is nobody's business.
+    #[test]
+    fn every_flipped_byte_of_an_openssh_file_is_harmless() {
+        for file in ["ec.openssh", "ed25519.openssh"] {
+            let whole = vector(&format!("keyfiles/{file}"));
+            let key = read_private(&whole, None, PROVIDER).unwrap().public_key().clone();
+            let (contents, label) = pem::decode(&whole);
+            for (at, flip) in (0..contents.len()).flat_map(|at| [1, 0x80, 0xff].map(|flip| (at, flip))) {
+                let mut damaged = contents.clone();
+                damaged[at] ^= flip;
+                let damaged = pem::encode(&label, &damaged);
+                read_everything(&damaged);
+                if let Ok(read) = read_private(&damaged, None, PROVIDER) {
+                    assert_eq!(*read.public_key(), key, "{file}, byte {at}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_cut_is_harmless() {
         for file in ["ec.sec1.der", "ed25519.openssh", "ec.spki.der", "ed25519.rfc4716"] {
