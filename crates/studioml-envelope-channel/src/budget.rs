@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Bytes per connection that are not counted: an envelope around a small Request fits.
+/// Bytes per connection that are not counted: an envelope around a small Request fits, as it arrived and as the message.
 pub(crate) const FREE: usize = 32 * 1024;
 
 /// A number of bytes that connections share.

@@ -431,7 +431,7 @@ mod tests {
     use studioml_envelope_rustcrypto::{AGREE_STATIC, DIGEST, PROVIDER, RANDOM};
     use tokio::io::{DuplexStream, duplex};
 
-    use super::{BUSY_BUFFER, Channel, Deadlines, FIRST_READ, Incoming};
+    use super::{BUSY_BUFFER, Channel, ChannelError, Deadlines, FIRST_READ, Incoming};
     use crate::{
         Handshake, PeerKey, Pins, RecordOptions,
         budget::Budget,
@@ -479,6 +479,25 @@ mod tests {
                 assert!(poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
             }
             assert_eq!(budget.left(), 4 * MESSAGE);
+        }
+    }
+
+    #[tokio::test]
+    async fn small_messages_need_none_of_the_budget() {
+        for (client, server) in handshakes() {
+            let (left, right): (DuplexStream, DuplexStream) = duplex(1 << 16);
+            let (client, server) = tokio::join!(
+                Channel::establish(left, client, Deadlines::default()),
+                Channel::establish(right, server, Deadlines::default())
+            );
+            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+            server.count_against(Budget::new(0));
+            for size in [1, 6000, 10_000] {
+                client.send(&vec![7; size]).await.unwrap();
+                assert_eq!(server.receive().await.unwrap().unwrap().len(), size);
+            }
+            client.send(&vec![7; 40_000]).await.unwrap();
+            assert!(matches!(server.receive().await, Err(ChannelError::NoRoom)));
         }
     }
 

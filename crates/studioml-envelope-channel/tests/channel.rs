@@ -177,6 +177,10 @@ async fn an_idle_channel_and_one_that_does_not_read_have_deadlines() {
         assert!(matches!(end, ChannelError::Deadline { waiting_for: "writing", .. }), "{mode}: {end:?}");
         assert_eq!(began.elapsed().as_secs(), 30);
         assert!(matches!(client.send(b"more").await, Err(ChannelError::Interrupted)), "{mode}");
+        assert!(
+            matches!(client.close().await, Err(ChannelError::Interrupted)),
+            "{mode}: no orderly end after half a message"
+        );
     }
 }
 

@@ -1,8 +1,99 @@
 //! How a server ends: what has begun is answered, what takes too long is cut, and every connection is counted once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    task::{Context, Poll, Waker},
+};
 
 use super::*;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream that lets so many bytes out and keeps the rest until it may let out more.
+struct Gate {
+    stream: TcpStream,
+    allowance: Arc<AtomicUsize>,
+    waiting: Arc<Mutex<Option<Waker>>>,
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let allowed = self.allowance.load(Ordering::Relaxed).min(bytes.len());
+        if allowed == 0 {
+            *self.waiting.lock().unwrap() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, &bytes[..allowed]))?;
+        self.allowance.fetch_sub(written, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// On one thread, so that the server has looked at what arrived before it learns that it ends.
+#[tokio::test]
+async fn a_server_that_ends_takes_the_rest_of_a_message() {
+    let provider = support::aws_lc_rs();
+    for first_bytes in [1, 20, 100] {
+        for (server, connector) in modes(&provider) {
+            let go_on = Arc::new(Notify::new());
+            let may_go_on = Arc::clone(&go_on);
+            let handler = move |_: Origin, message: Vec<u8>| {
+                let go_on = Arc::clone(&may_go_on);
+                async move {
+                    if message == b"first" {
+                        go_on.notified().await;
+                    }
+                    Receipt::Accepted
+                }
+            };
+            let server = Running::start(server, options(), handler).await;
+            let (allowance, waiting) = (Arc::new(AtomicUsize::new(usize::MAX)), Arc::default());
+            let stream = TcpStream::connect(server.address).await.unwrap();
+            let gate = Gate { stream, allowance: Arc::clone(&allowance), waiting: Arc::clone(&waiting) };
+            let mut client = connector.over(gate).await.unwrap().into_channel();
+            client.send(b"first").await.unwrap();
+            allowance.store(first_bytes, Ordering::Relaxed);
+            let second = [7; 500];
+            let mut sending = Box::pin(client.send(&second));
+            assert!(timeout(Duration::ZERO, &mut sending).await.is_err(), "it waits behind the gate");
+            go_on.notify_one();
+            server.wait_until(|report| report.messages_accepted == 1).await;
+
+            let counters = Arc::clone(&server.counters);
+            let stopping = tokio::spawn(server.stop());
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(counters.report().closed, 0);
+            allowance.store(usize::MAX, Ordering::Relaxed);
+            if let Some(waiting) = waiting.lock().unwrap().take() {
+                waiting.wake();
+            }
+            sending.await.unwrap();
+            for _ in 0..2 {
+                assert_eq!(client.receive().await.unwrap().unwrap(), Receipt::Accepted.to_json(), "{first_bytes}");
+            }
+            assert_eq!(client.receive().await.unwrap(), None, "then the close");
+            client.close().await.unwrap();
+            let report = stopping.await.unwrap();
+            assert_eq!((report.closed, report.cut, report.messages_accepted), (1, 0, 2), "{report:?}");
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ends_answers_what_has_begun() {
