@@ -61,13 +61,13 @@ pub enum ConfigError {
     /// A HOCON configuration refers to what is neither in it nor in the environment, for a key path or for anything else.
     #[error("{reference} is neither in the configuration nor in the environment (HOCON)")]
     UndefinedReference {
-        /// The reference as it stands, `${name}`, cut to 64 characters.
+        /// The reference as it stands, `${name}`, without control characters and cut to 64.
         reference: String,
     },
     /// A HOCON configuration includes a file that cannot be used.
     #[error("{inclusion} names a file that cannot be used (HOCON)")]
     Inclusion {
-        /// The `include` as it stands, cut to 64 characters.
+        /// The `include` as it stands, without control characters and cut to 64.
         inclusion: String,
     },
 }
@@ -166,7 +166,7 @@ fn hocon_instead(error: ConfigError, text: &str, directory: &Path) -> Result<Doc
 fn hocon(text: &str, directory: &Path) -> Result<Document, ConfigError> {
     const MALFORMED: ConfigError = ConfigError::Malformed { format: "HOCON", line: 0, column: 0 };
     let options = hocon_rs::ConfigOptions::new(false, vec![directory.to_string_lossy().into_owned()]);
-    let shortened = |text: String| text.chars().take(64).collect();
+    let shortened = |text: String| text.chars().filter(|c| !c.is_control()).take(64).collect();
     let value: hocon_rs::Value =
         hocon_rs::Config::parse_str(text, Some(options)).map_err(|error: hocon_rs::Error| match error {
             hocon_rs::Error::SubstitutionNotFound(name) => {

@@ -112,6 +112,11 @@ fn what_a_hocon_configuration_lacks_is_named() {
             "include required(file(\"missing.conf\"))\npublic_key_path = /k.pem",
             "include required(file(\"missing.conf\")) names a file that cannot be used (HOCON)",
         ),
+        (
+            "config.conf",
+            "include required(\"missing\u{7}\u{7f}.conf\")",
+            "include required(\"missing.conf\") names a file that cannot be used (HOCON)",
+        ),
     ] {
         assert_eq!(read(name, text).unwrap_err().to_string(), expected, "{text}");
     }
