@@ -54,7 +54,7 @@ pub fn run(_: &Args, workspace: &Workspace) -> Result<()> {
                 problems.push(format!("{document}: {}: nothing holds it", claim.what));
             }
             for name in claim.held_by.iter().filter(|name| !known.holds(name, workspace.root())) {
-                problems.push(format!("{document}: {}: there is no {name}", claim.what));
+                problems.push(format!("{document}: {}: {name} is not there, or is not run", claim.what));
             }
         }
     }
