@@ -7,6 +7,7 @@ mod args;
 mod failure;
 mod io;
 mod load;
+mod log;
 mod secret_input;
 mod verbs;
 

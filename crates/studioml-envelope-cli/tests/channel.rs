@@ -4,9 +4,9 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe},
     os::unix::fs::OpenOptionsExt as _,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -45,19 +45,19 @@ impl Served {
         Self { child, stdout, address }
     }
 
-    /// Sends SIGTERM and says whether the server ends by itself.
-    fn ends_when_told(mut self, place: &Place) -> bool {
+    /// Sends SIGTERM and says how the server ends, if it does by itself.
+    fn ends_when_told(mut self, place: &Place) -> Option<ExitStatus> {
         place.tool("kill", &[&self.child.id().to_string()]);
         let deadline = Instant::now() + LONG;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return status.success();
+                return Some(status);
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        false
+        None
     }
 
     /// Sends SIGTERM and returns the last line of what the server said.
@@ -157,6 +157,37 @@ fn a_server_whose_standard_error_takes_nothing_goes_on() {
     served.stop(&place);
 }
 
+/// A pipe that has no room left, and its end that nobody reads.
+fn stalled_pipe() -> (PipeReader, Stdio) {
+    let (reader, writer) = pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    // more than any pipe holds: it waits until the reader is gone
+    std::thread::spawn(move || filling.write_all(&vec![b'.'; 1 << 24]));
+    (reader, writer.into())
+}
+
+#[test]
+fn a_server_whose_log_nobody_reads_goes_on_and_ends() {
+    let place = place();
+    let (_unread, stalled) = stalled_pipe();
+    let served = Served::start_with(&place, "--key server --allow clients", stalled);
+    let peer = fingerprint(&place, "server");
+    let send = format!("channel send --connect {} --peer {peer}", served.address);
+    // a stranger is worth a line on standard error, an accepted message one on standard output
+    place.run(&format!("{send} --key stranger message.json")).exits(4);
+    place.run(&format!("{send} --key client{}", " message.json".repeat(1500))).exits(0);
+    // whose list is still read, more than once
+    for (list, key) in [("stranger", "client"), ("client", "stranger")] {
+        place.write("clients", fingerprint(&place, list));
+        let deadline = Instant::now() + LONG;
+        while place.run(&format!("{send} --key {key} message.json")).exit == 0 {
+            assert!(Instant::now() < deadline, "the list is not read again");
+        }
+    }
+    // not all that it had to say was written
+    assert_eq!(served.ends_when_told(&place).and_then(|status| status.code()), Some(4), "it waits for a reader");
+}
+
 #[test]
 fn what_a_message_says_reaches_no_terminal_as_it_is() {
     let place = place();
@@ -236,5 +267,5 @@ fn a_disk_that_hangs_does_not_keep_the_server_from_ending() {
     std::thread::spawn(move || opened.send(std::fs::OpenOptions::new().write(true).open(path)));
     // the server reads the list again, and nobody writes it
     let _held = is_open.recv_timeout(LONG).unwrap().unwrap();
-    assert!(served.ends_when_told(&place), "it waits for the disk");
+    assert!(served.ends_when_told(&place).is_some_and(|status| status.success()), "it waits for the disk");
 }

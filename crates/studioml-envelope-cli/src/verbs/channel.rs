@@ -1,6 +1,7 @@
 //! `channel`: submitting messages directly, without a broker.
 
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +20,7 @@ use crate::{
     failure::{Failure, Outcome},
     io::{Limit, name_of, print_json, print_line, read_input, say, warn},
     load,
+    log::Log,
     verbs::keygen,
 };
 
@@ -152,34 +154,35 @@ async fn serve(serving: Serving, listen: &str, outlet: Outlet) -> Outcome {
         false => print_line(&format!("listening on {address}"))?,
     }
 
+    let logs = Arc::new(Logs::start(json)?);
     if let Some(allow) = serving.allow {
-        let report = |list: &AllowList, outcome: Result<(), &_>| match outcome {
-            Ok(()) => say(format!("studioml-envelope: allow-list reloaded: {} fingerprints", list.len())),
-            Err(error) => warn(format!("{}: {error}", list.path().display())),
+        let logs = Arc::clone(&logs);
+        let report = move |list: &AllowList, outcome: Result<(), &_>| match outcome {
+            Ok(()) => logs.reloaded(list.len()),
+            Err(error) => logs.warn(format!("{}: {error}", list.path().display())),
         };
         tokio::spawn(allow.watch(ALLOW_LIST_INTERVAL, report));
     }
+    let logs_of_messages = Arc::clone(&logs);
     let handler = move |origin: Origin, message: Vec<u8>| {
-        let queue = queue.clone();
+        let (queue, logs) = (queue.clone(), Arc::clone(&logs_of_messages));
         async move {
             let bytes = message.len();
-            let digest = outlet.digest;
-            let taken = tokio::task::spawn_blocking(move || take(&message, queue.as_deref(), digest)).await;
+            let (digest, warnings) = (outlet.digest, Arc::clone(&logs));
+            let taken = tokio::task::spawn_blocking(move || take(&message, queue.as_deref(), digest, &warnings)).await;
             let receipt = taken.unwrap_or_else(|_| Receipt::refused("the server is stopping"));
-            log_message(outlet.json, &origin, bytes, &receipt);
+            logs.message(&origin, bytes, &receipt);
             receipt
         }
     };
-    let report = serving.server.with_observer(log_event).serve(listener, handler, stopped).await;
-    let (accepted, refused) = (report.messages_accepted, report.messages_refused);
-    match json {
-        true => print_json(&json!({ "stopped": { "accepted": accepted, "refused": refused } })),
-        false => print_line(&format!("stopped: {accepted} messages accepted, {refused} refused")),
-    }
+    let logs_of_events = Arc::clone(&logs);
+    let server = serving.server.with_observer(move |event| logs_of_events.event(event));
+    let report = server.serve(listener, handler, stopped).await;
+    logs.end(report.messages_accepted, report.messages_refused)
 }
 
 /// What becomes of a message: it has to be an envelope, and it has to be in the queue before it is accepted.
-fn take(message: &[u8], queue: Option<&QueueWriter>, digest: &dyn Digest) -> Receipt {
+fn take(message: &[u8], queue: Option<&QueueWriter>, digest: &dyn Digest, logs: &Logs) -> Receipt {
     let mut parsed = message.to_vec(); // parsing may unescape the payload in place; the queue gets the message as it came
     let name = match Message::parse(&mut parsed, usize::MAX) {
         Ok(envelope) => file_name(&digest.sha256(envelope.payload().as_bytes())),
@@ -189,7 +192,7 @@ fn take(message: &[u8], queue: Option<&QueueWriter>, digest: &dyn Digest) -> Rec
     match queue.map(|queue| queue.write(&name, message)) {
         None | Some(Ok(())) => Receipt::Accepted,
         Some(Err(error)) => {
-            warn(format!("the queue does not take a message: {error}"));
+            logs.warn(format!("the queue does not take a message: {error}"));
             Receipt::refused("the queue cannot take the message now")
         }
     }
@@ -200,25 +203,73 @@ fn file_name(identity: &[u8; 32]) -> String {
     identity.iter().map(|byte| format!("{byte:02x}")).chain([".json".to_owned()]).collect()
 }
 
-/// One line a message on standard output: who, how much, what was answered. Never what is in it.
-fn log_message(json: bool, origin: &Origin, bytes: usize, receipt: &Receipt) {
-    let peer = origin.peer.to_string();
-    // a closed standard output must not stop the server
-    let _ = match (json, receipt) {
-        (true, receipt) => print_json(&json!({
-            "peer": peer, "address": origin.address.to_string(), "bytes": bytes, "receipt": receipt,
-        })),
-        (false, Receipt::Accepted) => print_line(&format!("{peer} {} {bytes} bytes accepted", origin.address)),
-        (false, Receipt::Refused { reason }) => {
-            print_line(&format!("{peer} {} {bytes} bytes refused: {reason}", origin.address))
-        }
-    };
+/// What a server says on standard output and standard error, which may be closed or unread without stopping it.
+struct Logs {
+    json: bool,
+    results: Log,
+    warnings: Log,
 }
 
-fn log_event(event: &ServerEvent<'_>) {
-    match event {
-        ServerEvent::Established { .. } | ServerEvent::Ended { error: None, .. } => {}
-        event => warn(event),
+impl Logs {
+    fn start(json: bool) -> Outcome<Self> {
+        let results = Log::start(move |lines| match json {
+            true => print_json(&json!({ "left_out": lines })),
+            false => print_line(&format!("{lines} lines were left out, which nobody read in time")),
+        })?;
+        let warnings = Log::start(|lines| {
+            warn(format!("{lines} lines were left out, which nobody read in time"));
+            Ok(())
+        })?;
+        Ok(Self { json, results, warnings })
+    }
+
+    fn line(&self, json: serde_json::Value, text: String) {
+        match self.json {
+            true => self.results.say(move || print_json(&json)),
+            false => self.results.say(move || print_line(&text)),
+        }
+    }
+
+    fn warn(&self, message: impl Display) {
+        let message = message.to_string();
+        self.warnings.say(move || {
+            warn(message);
+            Ok(())
+        });
+    }
+
+    /// One line a message: who, how much, what was answered. Never what is in it.
+    fn message(&self, origin: &Origin, bytes: usize, receipt: &Receipt) {
+        let (peer, address) = (origin.peer.to_string(), origin.address.to_string());
+        let text = match receipt {
+            Receipt::Accepted => format!("{peer} {address} {bytes} bytes accepted"),
+            Receipt::Refused { reason } => format!("{peer} {address} {bytes} bytes refused: {reason}"),
+        };
+        self.line(json!({ "peer": peer, "address": address, "bytes": bytes, "receipt": receipt }), text);
+    }
+
+    fn event(&self, event: &ServerEvent<'_>) {
+        match event {
+            ServerEvent::Established { .. } | ServerEvent::Ended { error: None, .. } => {}
+            event => self.warn(event),
+        }
+    }
+
+    fn reloaded(&self, fingerprints: usize) {
+        self.warnings.say(move || {
+            say(format!("studioml-envelope: allow-list reloaded: {fingerprints} fingerprints"));
+            Ok(())
+        });
+    }
+
+    /// The last line, once all others are written or nobody reads them.
+    fn end(&self, accepted: u64, refused: u64) -> Outcome {
+        self.line(
+            json!({ "stopped": { "accepted": accepted, "refused": refused } }),
+            format!("stopped: {accepted} messages accepted, {refused} refused"),
+        );
+        let _ = self.warnings.end();
+        self.results.end()
     }
 }
 
