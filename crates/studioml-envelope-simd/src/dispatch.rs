@@ -2,7 +2,7 @@
 
 use studioml_envelope_core::{Implementation, Nonce, Part, SecretBox, SessionKey, Tag, Unauthentic};
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 use crate::paths::{Avx2, Avx512Ifma};
 use crate::portable::Portable;
 
@@ -42,11 +42,11 @@ impl Path {
 pub(crate) fn secret_box(path: Path) -> Option<&'static dyn SecretBox> {
     match path {
         Path::Portable => Some(&Portable),
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        #[cfg(target_arch = "x86_64")]
         Path::Avx2 => Avx2::detect().map(|path| path as &dyn SecretBox),
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        #[cfg(target_arch = "x86_64")]
         Path::Avx512Ifma => Avx512Ifma::detect().map(|path| path as &dyn SecretBox),
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        #[cfg(not(target_arch = "x86_64"))]
         Path::Avx2 | Path::Avx512Ifma => None,
     }
 }

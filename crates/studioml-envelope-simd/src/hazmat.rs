@@ -40,11 +40,11 @@ pub trait Kernels {
 pub fn kernels(path: Path) -> Option<&'static dyn Kernels> {
     match path {
         Path::Portable => Some(&Portable),
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        #[cfg(target_arch = "x86_64")]
         Path::Avx2 => crate::paths::Avx2::detect().map(|path| path as &dyn Kernels),
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        #[cfg(target_arch = "x86_64")]
         Path::Avx512Ifma => crate::paths::Avx512Ifma::detect().map(|path| path as &dyn Kernels),
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        #[cfg(not(target_arch = "x86_64"))]
         Path::Avx2 | Path::Avx512Ifma => None,
     }
 }
@@ -81,7 +81,7 @@ impl Kernels for Portable {
 }
 
 /// Kernels of the vector paths, as the flow of a message calls them.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 macro_rules! vector_kernels {
     ($name:ident) => {
         impl Kernels for crate::paths::$name {
@@ -133,7 +133,7 @@ macro_rules! vector_kernels {
     };
 }
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 mod vectors {
     use super::Kernels;
     use crate::flow;
