@@ -31,20 +31,21 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod dispatch;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 mod flow;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 mod frame;
 #[doc(hidden)]
 pub mod hazmat;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 mod paths;
 mod poly1305;
 mod portable;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 mod salsa20;
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 mod span;
+mod wipe;
 
 use studioml_envelope_core::SecretBox;
 

@@ -9,6 +9,7 @@ use crate::flow::{self, FEW_BLOCKS, FIRST_BLOCKS, Kernels, Scratch, Start, Work}
 use crate::poly1305::{self, scalar};
 use crate::salsa20::{self, MAC_KEY, Matrix, Stream};
 use crate::span::Span;
+use crate::wipe::WipeStack;
 
 /// Runs the island for this length, and overwrites the stack that it has used: what the compiler spilled there. What is secret
 /// and has a name stands in this frame, and wipes itself.
@@ -38,12 +39,6 @@ fn seal_chunks<const SHORT: usize, const LONG: usize, K: Kernels>(
     short: impl FnOnce(&mut Start<FEW_BLOCKS>, &mut [u8]) -> Tag,
     long: impl FnOnce(&mut Work<K>, &mut Scratch, &mut dyn FnMut(&[u8])) -> Tag,
 ) -> Tag {
-    struct WipeStack<const LEN: usize>;
-    impl<const LEN: usize> Drop for WipeStack<LEN> {
-        fn drop(&mut self) {
-            zeroize_stack::<LEN>();
-        }
-    }
     if plaintext.len() <= flow::short::MAX {
         let mut ciphertext = [0; flow::short::MAX];
         let (ciphertext, _) = ciphertext.split_at_mut(plaintext.len());
@@ -59,13 +54,14 @@ fn seal_chunks<const SHORT: usize, const LONG: usize, K: Kernels>(
     long(&mut Work::new(), &mut scratch, sink)
 }
 
-/// A build with debug assertions leaves more calls standing, and takes more stack.
-const fn deep(release: usize) -> usize {
-    if cfg!(debug_assertions) { 6 * release } else { release }
+/// How much stack is overwritten. `tuned` is for the builds that are measured for speed; any other leaves more calls standing and
+/// keeps more on the stack (without optimisation more than 48 KiB), and does not feel what overwriting it costs.
+const fn deep(tuned: usize) -> usize {
+    if cfg!(all(optimised_for_speed, not(debug_assertions))) { tuned } else { 96 * 1024 }
 }
 
-// `stack` is what an island uses, with what it calls, for a short message and for any other: the test `wiped` finds what would
-// lie deeper.
+// `stack` is what an island uses, with what it calls, for a short message and for any other, in a build that is optimised for
+// speed, whatever its codegen units and link-time optimisation: the test `wiped` finds what would lie deeper.
 macro_rules! path {
     (
         $(#[$doc:meta])*

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroizing, zeroize_stack};
 
 use crate::dispatch::Path;
+use crate::wipe::WipeStack;
 
 /// Stack that the libraries below leave as it is: `cipher` does not wipe its block buffer, and both are moved about.
 /// The test `wiped` looks for what is left.
@@ -35,9 +36,9 @@ impl SecretBox for Portable {
     }
 
     fn seal_chunks(&self, key: &SessionKey, nonce: &Nonce, plaintext: &[u8], sink: &mut dyn FnMut(&[u8])) -> Tag {
-        let tag = seal_chunks(key, nonce, plaintext, sink);
-        zeroize_stack::<{ STACK + CHUNK }>();
-        tag
+        // Even if the sink panics.
+        let _wipe = WipeStack::<{ STACK + CHUNK }>;
+        seal_chunks(key, nonce, plaintext, sink)
     }
 
     fn open_in_place(&self, key: &SessionKey, nonce: &Nonce, tag: &Tag, text: &mut [u8]) -> Result<(), Unauthentic> {

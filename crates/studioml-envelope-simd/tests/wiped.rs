@@ -6,9 +6,10 @@
 mod peers;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use peers::{Bytes, paths};
-use studioml_envelope_core::{Nonce, SecretBox, SessionKey, Tag};
+use studioml_envelope_core::{CHUNK, Nonce, SecretBox, SessionKey, Tag};
 use studioml_envelope_simd::hazmat::{self, Path};
 
 /// How far below the caller is searched: much deeper than any path goes.
@@ -66,14 +67,16 @@ impl Secrets {
         for (index, word) in subkey.chunks(4).enumerate() {
             secrets.add(format!("subkey word {index}"), &[word, word].concat());
         }
-        // r and its powers in both radixes, as 64-bit lanes hold them.
+        // r and its powers in both radixes, as 64-bit lanes hold them, and what is multiplied by beside them: 5 and 20 times as much.
         let mut power = BigR::one();
         let r = BigR::clamped(&stream[..16]);
-        for exponent in 1..=32 {
+        for exponent in 1..=64 {
             power = power.times(&r);
-            for (radix, limbs) in [(44, 3), (26, 5)] {
+            for (radix, limbs, fold) in [(44, 3, 20), (26, 5, 5)] {
                 for (index, limb) in power.limbs(radix, limbs).into_iter().enumerate() {
-                    secrets.add(format!("limb {index} of r^{exponent} in radix 2^{radix}"), &limb.to_le_bytes());
+                    let name = format!("limb {index} of r^{exponent} in radix 2^{radix}");
+                    secrets.add(format!("{fold} times {name}"), &(fold * limb).to_le_bytes());
+                    secrets.add(name, &limb.to_le_bytes());
                 }
             }
         }
@@ -198,6 +201,24 @@ fn seal_chunks_leaves_nothing() {
     every_path("seal_chunks", |part, key, nonce, plaintext, _, _| {
         part.seal_chunks(key, nonce, plaintext, &mut |_| ());
     });
+}
+
+/// Nor when the sink panics: at its first piece, or where the whole has been sealed.
+#[test]
+fn seal_chunks_leaves_nothing_when_the_sink_panics() {
+    for panics_at in [0, 2] {
+        every_path("seal_chunks, panicking", |part, key, nonce, plaintext, _, _| {
+            let mut pieces = 0..panics_at;
+            // Without the message of a panic, and what writing it leaves on the stack.
+            let mut sink = |_: &[u8]| pieces.next().unwrap_or_else(|| resume_unwind(Box::new(())));
+            let sealed = catch_unwind(AssertUnwindSafe(|| {
+                part.seal_chunks(key, nonce, plaintext, &mut |piece| {
+                    sink(piece);
+                })
+            }));
+            assert!(sealed.is_err() || plaintext.len() <= panics_at * CHUNK);
+        });
+    }
 }
 
 #[test]

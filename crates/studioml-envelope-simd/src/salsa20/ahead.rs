@@ -71,7 +71,11 @@ fn quarter_round([a, mut b, mut c, mut d]: [u32; 4]) -> [u32; 4] {
 macro_rules! sliced_first_double_round {
     ($ahead:expr, $counter:expr, $all:ident, $xor:ident) => {{
         let ahead: &$crate::salsa20::ahead::Ahead = $ahead;
-        let mut x = ahead.words.map(|word| $all(word as i32));
+        // No `map`: in a build of several codegen units that stays a call, which takes all sixteen vectors through memory.
+        let mut x = [$counter; 16];
+        for (x, word) in x.iter_mut().zip(&ahead.words) {
+            *x = $all(*word as i32);
+        }
         let x4 = $all(ahead.x4 as i32);
         let x8 = $xor($counter, x[8]);
         x[12] = step::<13, 19>(x[12], x8, x4);
