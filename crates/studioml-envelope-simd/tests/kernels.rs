@@ -38,6 +38,11 @@ fn check_mac(key: &[u8; 32], message: &[u8]) {
     }
 }
 
+/// Half of them where a message has them, and the sliced shapes look ahead; a uniform one is never there.
+fn counters() -> impl Strategy<Value = u64> {
+    prop_oneof![0..1_u64 << 32, 0..u64::MAX - 64]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
@@ -49,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn salsa20_is_its_twin(key: [u8; 32], nonce: [u8; 8], counter in 0..u64::MAX - 64, text in proptest::collection::vec(any::<u8>(), 0..3000)) {
+    fn salsa20_is_its_twin(key: [u8; 32], nonce: [u8; 8], counter in counters(), text in proptest::collection::vec(any::<u8>(), 0..3000)) {
         check_xor(&key, &nonce, counter, &text);
     }
 
@@ -82,6 +87,27 @@ fn salsa20_counts_in_64_bits() {
         for len in (1..=1024).step_by(63) {
             for before in 0..=16 {
                 check_xor(&key, &nonce, top - before, &text[..len]);
+            }
+        }
+    }
+}
+
+/// And against the library that NaCl became, behind whose 64 bits there is nothing: the counter begins again at zero.
+#[test]
+fn salsa20_counts_as_libsodium_does() {
+    let mut bytes = Bytes(4);
+    let (key, nonce, text): ([u8; 32], [u8; 8], _) = (bytes.array(), bytes.array(), bytes.vec(3 * 16 * 64 + 100));
+    for end in [1_u64 << 32, 7 << 32, 0] {
+        for before in 0..=49 {
+            let counter = end.wrapping_sub(before);
+            for len in [1, 64, 100, 300, 500, 700, 1024, text.len()] {
+                let text = &text[..len];
+                let expected = peers::libsodium_salsa20_xor(&key, &nonce, counter, text);
+                for (name, kernels) in kernels() {
+                    let mut found = text.to_vec();
+                    kernels.salsa20_xor(&key, &nonce, counter, &mut found);
+                    assert!(found == expected, "{name}, counter {counter:#x}, {len} bytes");
+                }
             }
         }
     }
@@ -173,26 +199,23 @@ fn poly1305_at_its_edges() {
     }
 }
 
-/// With r = 1 the sum is of the blocks themselves, so that it can be put at p and on both sides of it.
+/// With r = 1 the sum is of the blocks themselves, each counting as itself plus 2¹²⁸, so that it can be put at p, on both sides of
+/// it, and at every value that is not below p though it has but 130 bits: p … 2¹³⁰ − 1, which only the last step takes down.
 #[test]
 fn poly1305_reduces_around_p() {
     let mut key = [0; 32];
     key[0] = 1;
-    // Each block counts as itself plus 2¹²⁸. Four of them that sum to 2¹³⁰ + x − 5 leave x; the tag is (4·2¹²⁸ + Σ) mod p.
-    for x in 0..16_u128 {
+    // Two blocks of which the sum is p, which is nothing: 2·2¹²⁸ + (2¹²⁸ − 1) + (2¹²⁸ − 4).
+    let nothing = [u128::MAX, u128::MAX - 3];
+    for x in 0..32_u128 {
+        // Three blocks: 3·2¹²⁸ + (2¹²⁸ − 16 + x) = 2¹³⁰ − 16 + x, which is p at x = 11 and 2¹³⁰ at x = 16.
+        let last = if x < 16 { [0, 0, u128::MAX - 15 + x] } else { [1, x - 16, u128::MAX] };
+        let sum = if x < 11 { u128::MAX - 15 + x } else { x - 11 };
         for lead in 0..20 {
-            let mut message = Vec::new();
-            // Leading pairs that sum to p and so to nothing: 2·2¹²⁸ + 2·(2¹²⁸ − 2) + … is checked by the twin anyway.
-            for _ in 0..lead {
-                message.extend_from_slice(&[0xff; 16]);
-            }
-            for _ in 0..3 {
-                message.extend_from_slice(&0_u128.to_le_bytes());
-            }
-            message.extend_from_slice(&(x.wrapping_sub(5)).to_le_bytes());
+            let blocks = nothing.repeat(lead).into_iter().chain(last);
+            let message: Vec<u8> = blocks.flat_map(u128::to_le_bytes).collect();
             check_mac(&key, &message);
-            message.extend_from_slice(&x.to_le_bytes());
-            check_mac(&key, &message);
+            assert_eq!(hazmat::poly1305_short(&key, &message), sum.to_le_bytes(), "2^130 - 16 + {x}");
         }
     }
 }

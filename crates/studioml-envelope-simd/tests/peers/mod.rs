@@ -71,6 +71,24 @@ pub fn libsodium(key: &[u8; 32], nonce: &Nonce, text: &mut [u8]) -> Tag {
     tag
 }
 
+/// libsodium's Salsa20/20 from block `counter` on.
+pub fn libsodium_salsa20_xor(key: &[u8; 32], nonce: &[u8; 8], counter: u64, text: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; text.len()];
+    // SAFETY: both texts are `text.len()` bytes long, and nonce and key have the lengths that the function wants.
+    let status = unsafe {
+        libsodium_sys::crypto_stream_salsa20_xor_ic(
+            out.as_mut_ptr(),
+            text.as_ptr(),
+            text.len() as u64,
+            nonce.as_ptr(),
+            counter,
+            key.as_ptr(),
+        )
+    };
+    assert_eq!(status, 0);
+    out
+}
+
 /// Bytes that are different everywhere and the same on every run (splitmix64).
 pub struct Bytes(pub u64);
 
