@@ -5,8 +5,8 @@
     reason = "criterion's macros write the functions; a bench may stop at once"
 )]
 
-use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use studioml_envelope_benches::{floor_label, serving, sized};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use studioml_envelope_benches::{floor_label, in_place, serving, sized};
 
 const SIZES: [usize; 3] = [1 << 10, 16 << 10, 1 << 20];
 const KEY: [u8; 32] = [1; 32];
@@ -31,8 +31,7 @@ fn seal(criterion: &mut Criterion) {
                 aws_lc.seal_in_place_separate_tag(nonce, Aad::empty(), &mut text).unwrap()
             });
         });
-        let ring = ring::aead::UnboundKey::new(&ring::aead::AES_256_GCM, &KEY).unwrap();
-        let ring = ring::aead::LessSafeKey::new(ring);
+        let ring = ring_key();
         group.bench_function(BenchmarkId::new(floor_label("ring"), size), |bench| {
             use ring::aead::{Aad, Nonce};
             bench.iter(|| {
@@ -58,24 +57,38 @@ fn open(criterion: &mut Criterion) {
         for served in serving(|provider| provider.aead.implementation()) {
             let key = served.provider.aead.load(&KEY);
             group.bench_function(BenchmarkId::new(&served.label, size), |bench| {
-                bench.iter_batched_ref(
-                    || sealed.clone(),
-                    |text| key.open_in_place(&NONCE, &[], &tag, text).unwrap(),
-                    BatchSize::SmallInput,
-                );
+                in_place(bench, &sealed, |text| key.open_in_place(&NONCE, &[], &tag, text).unwrap());
             });
         }
         let aws_lc = aws_lc_key();
         group.bench_function(BenchmarkId::new(floor_label("aws-lc-rs"), size), |bench| {
             use aws_lc_rs::aead::{Aad, Nonce};
-            let mut out = vec![0; size];
-            bench.iter(|| {
+            in_place(bench, &sealed, |text| {
                 let nonce = Nonce::assume_unique_for_key(NONCE);
-                aws_lc.open_separate_gather(nonce, Aad::empty(), &sealed, &tag, &mut out).unwrap();
+                aws_lc.open_in_place_separate_tag(nonce, Aad::empty(), &tag, text).unwrap();
+            });
+        });
+        let ring = ring_key();
+        group.bench_function(BenchmarkId::new(floor_label("ring"), size), |bench| {
+            use ring::aead::{Aad, Nonce, Tag};
+            in_place(bench, &sealed, |text| {
+                let nonce = Nonce::assume_unique_for_key(NONCE);
+                ring.open_in_place_separate_tag(nonce, Aad::empty(), Tag::from(tag), text, 0..).unwrap();
+            });
+        });
+        group.bench_function(BenchmarkId::new(floor_label("aes-gcm"), size), |bench| {
+            use aes_gcm::{Aes256Gcm, KeyInit as _, aead::AeadInOut as _};
+            let key = Aes256Gcm::new((&KEY).into());
+            in_place(bench, &sealed, |text| {
+                key.decrypt_inout_detached((&NONCE).into(), &[], text.into(), (&tag).into()).unwrap();
             });
         });
     }
     group.finish();
+}
+
+fn ring_key() -> ring::aead::LessSafeKey {
+    ring::aead::LessSafeKey::new(ring::aead::UnboundKey::new(&ring::aead::AES_256_GCM, &KEY).unwrap())
 }
 
 fn aws_lc_key() -> aws_lc_rs::aead::LessSafeKey {

@@ -1,5 +1,5 @@
 //! Sealing a payload string, and sealing and signing it, as `Sealer` and `Signer` do; beside each provider the bare calls of
-//! its libraries, one after another on buffers that are there already.
+//! its libraries, one after another, into one new allocation as well.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -5,10 +5,7 @@
     reason = "criterion's macros write the functions; a bench may stop at once"
 )]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use studioml_envelope::{SecretBox, SessionKey, provider};
 use studioml_envelope_benches::{bare, floor_label, in_place, sized};
 
@@ -72,43 +69,21 @@ fn open(criterion: &mut Criterion) {
         let tag = bare::seal_box("crypto_secretbox", &KEY, &NONCE, &mut sealed);
         for (label, part) in parts() {
             group.bench_function(BenchmarkId::new(label, size), |bench| {
-                decrypt(bench, &sealed, |text| part.open_in_place(&key, &NONCE, &tag, text).unwrap());
+                in_place(bench, &sealed, |text| part.open_in_place(&key, &NONCE, &tag, text).unwrap());
             });
         }
         group.bench_function(BenchmarkId::new(floor_label("crypto_secretbox"), size), |bench| {
-            decrypt(bench, &sealed, |text| bare::open_box("crypto_secretbox", &KEY, &NONCE, &tag, text));
+            in_place(bench, &sealed, |text| bare::open_box("crypto_secretbox", &KEY, &NONCE, &tag, text));
         });
         #[cfg(feature = "peers")]
         for (label, path) in SODIUM {
             path.take();
             group.bench_function(BenchmarkId::new(label, size), |bench| {
-                decrypt(bench, &sealed, |text| sodium::open(text, &tag));
+                in_place(bench, &sealed, |text| sodium::open(text, &tag));
             });
         }
     }
     group.finish();
-}
-
-/// What takes less than a microsecond is measured in batches, so that the clock is read once for many; batches that stay in the
-/// first-level cache, as one message after another does.
-fn decrypt(bench: &mut Bencher<'_>, sealed: &[u8], mut routine: impl FnMut(&mut [u8])) {
-    if sealed.len() >= 4 << 10 {
-        return in_place(bench, sealed, routine);
-    }
-    let mut batch = vec![sealed.to_vec(); (8 << 10) / sealed.len()];
-    bench.iter_custom(|iterations| {
-        let mut total = Duration::ZERO;
-        let mut left = usize::try_from(iterations).unwrap();
-        while left > 0 {
-            batch.iter_mut().for_each(|text| text.copy_from_slice(sealed));
-            let now = left.min(batch.len());
-            let start = Instant::now();
-            batch.iter_mut().take(now).for_each(|text| routine(black_box(text)));
-            total += start.elapsed();
-            left -= now;
-        }
-        total
-    });
 }
 
 criterion_group!(benches, seal, open);
