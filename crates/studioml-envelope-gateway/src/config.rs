@@ -141,7 +141,7 @@ pub struct RejectsConfig {
     pub max_count: u64,
     /// The largest sum of their sizes in bytes.
     pub max_bytes: u64,
-    /// How long an entry is kept, in seconds.
+    /// How long an entry is kept, in seconds: at most ten years.
     pub max_age_seconds: u64,
 }
 

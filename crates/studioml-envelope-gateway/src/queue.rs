@@ -117,7 +117,8 @@ pub trait Deliveries: Send {
     /// Waits for messages: at least one, at most `room`. What is dropped unread goes back to the queue.
     ///
     /// # Errors
-    /// [`SourceError`]: every delivery made so far is void, and the source will make it again.
+    /// [`SourceError`]: no more come this way. A broker's deliveries are void with it, and are made again; claims on files stay. A
+    /// claim says which, [`is_live`](Claim::is_live).
     async fn next(&mut self, room: usize) -> Result<Vec<Delivery>, SourceError>;
 }
 
