@@ -28,8 +28,8 @@ fn backends_name_the_library_of_each_slot() {
     let place = Place::new();
     let shown = place.run("backends").exits(0).stdout_text();
     for text in [
+        "aws-lc-rs+simd  (default)",
         "aws-lc-rs+rustcrypto",
-        "(default)",
         "ring+rustcrypto",
         "key_unwrap    rsa 0.10",
         "secret_box    crypto_secretbox",

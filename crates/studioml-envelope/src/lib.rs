@@ -28,10 +28,10 @@
 //!
 //! # Choosing a provider
 //!
-//! A [`Provider`] is a struct with one part for every role. The features `aws-lc-rs` (default), `rustcrypto`, `ring` and
-//! `simd` add the named compositions of [`provider`]; [`provider::default`] is the best one compiled in. They are
-//! wire-identical. One of the first three is needed; `simd` puts our own SecretBox beside them. The feature `rayon` adds the
-//! module `batch`, which opens and seals many messages over all cores.
+//! A [`Provider`] is a struct with one part for every role. The features `aws-lc-rs`, `rustcrypto`, `ring` and `simd` add the
+//! named compositions of [`provider`]; [`provider::default`] is the best one compiled in. They are wire-identical. One of the
+//! first three is needed; `simd` puts our own SecretBox into the first two. The default is `aws-lc-rs` and `simd`. The feature
+//! `rayon` adds the module `batch`, which opens and seals many messages over all cores.
 //!
 //! # What is in the type
 //!
