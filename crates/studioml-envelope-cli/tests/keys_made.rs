@@ -98,6 +98,17 @@ fn signing_keys_are_what_ssh_keygen_reads() {
 }
 
 #[test]
+fn private_keys_are_for_their_owner_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    for umask in ["000", "022", "0277", "0777"] {
+        place.shell(&format!("umask {umask} && se keygen signing -o key-{umask}")).exits(0);
+        let mode = std::fs::metadata(place.file(&format!("key-{umask}"))).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{umask}");
+    }
+}
+
+#[test]
 fn keys_are_not_written_over_and_need_a_passphrase_or_a_word() {
     let place = Place::new();
     place.run("keygen signing -o key").exits(0);

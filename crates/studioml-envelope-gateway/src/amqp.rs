@@ -24,7 +24,7 @@ use lapin::{Channel, Error, ErrorKind};
 use regex_lite::Regex;
 use tokio::time::timeout;
 
-use crate::config::{AmqpConfig, BrokerAddress, RejectsConfig};
+use crate::config::{AmqpConfig, BrokerAddress, RejectsConfig, read_text};
 use crate::metrics::{Metrics, Side};
 use crate::queue::{QueueName, SourceError};
 use discovery::Discovery;
@@ -115,7 +115,7 @@ impl Broker {
 pub(crate) fn read_authorities(config: &AmqpConfig) -> io::Result<Option<String>> {
     let Some(path) = &config.ca_file else { return Ok(None) };
     let named = |text: &dyn std::fmt::Display| format!("ca_file {}: {text}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), named(&error)))?;
+    let text = read_text(path).map_err(|error| io::Error::new(error.kind(), named(&error)))?;
     if discovery::authorities(&text).is_ok_and(|found| !found.is_empty()) {
         Ok(Some(text))
     } else {

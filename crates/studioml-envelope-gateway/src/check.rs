@@ -7,7 +7,7 @@ use serde::Serialize;
 use studioml_envelope_core::Provider;
 use studioml_envelope_keys::directory;
 
-use crate::config::{AmqpConfig, Config, InnerConfig, KeysConfig, OuterConfig, Parts};
+use crate::config::{AmqpConfig, Config, InnerConfig, KeysConfig, OuterConfig, Parts, read_text};
 use crate::keyring::KeyRing;
 use crate::service::is_log_filter;
 use crate::{amqp, channel};
@@ -102,7 +102,7 @@ pub fn check(path: &Path, provider: &Provider) -> Report {
 
 /// Of a file that cannot be used, whatever can be: beside `said`, the first thing that is wrong with it.
 fn check_parts(path: &Path, said: &str, provider: &Provider, report: &mut Report) {
-    let Ok(text) = std::fs::read_to_string(path) else { return };
+    let Ok(text) = read_text(path) else { return };
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let Some(Parts { problems, config, keys }) = Parts::read(&text, directory) else { return };
     for (option, problem) in &problems {

@@ -7,6 +7,8 @@ mod parts;
 mod secret;
 mod side;
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +27,20 @@ const MOST_IN_FLIGHT: usize = 1_000_000;
 /// Ten years in seconds: RabbitMQ makes no queue that keeps its messages longer.
 const LONGEST_KEPT: u64 = 315_360_000;
 
+/// The most bytes that the file, or a text that it names, may have.
+const MOST_TEXT: u64 = 4 << 20;
+
+/// Reads a text that an administrator wrote. What is larger, or not UTF-8, is [`io::ErrorKind::InvalidData`].
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_TEXT.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_TEXT {
+        return Err(invalid(format!("larger than {MOST_TEXT} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| invalid("not UTF-8".to_owned()))
+}
+
 /// The file cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -35,7 +51,7 @@ pub enum ConfigError {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is not TOML, or has a member that means nothing, or one of the wrong type. The text names the place.
     #[error("{0}")]
@@ -232,8 +248,10 @@ impl Config {
     /// [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
-        let text = String::from_utf8(bytes).map_err(|_| ConfigError::Parse(format!("{shown}: not UTF-8")))?;
+        let text = read_text(path).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData => ConfigError::Parse(format!("{shown}: {source}")),
+            _ => ConfigError::Read { path: shown.clone(), source },
+        })?;
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
         let variable = std::env::var("CLEAR_TEXT_MESSAGES").ok();
         Self::parse(&text, directory, variable.as_deref()).map_err(|error| match error {

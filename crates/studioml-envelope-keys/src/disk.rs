@@ -19,6 +19,9 @@ use crate::{Passphrase, limits};
 /// The largest passphrase file in bytes.
 pub const MAX_PASSPHRASE_FILE: usize = 64 * 1024;
 
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o666;
+
 /// A file could not be read or written. The application adds which.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -72,7 +75,7 @@ pub enum Access {
 /// # Errors
 /// [`DiskError`]. There is no file then, or the old one.
 pub fn write_private(path: &Path, contents: &[u8], replace: Replace) -> Result<(), DiskError> {
-    write(path, contents, replace, 0o600)
+    write(path, contents, replace, PRIVATE)
 }
 
 /// Writes a public file with the mode that the umask gives.
@@ -80,7 +83,7 @@ pub fn write_private(path: &Path, contents: &[u8], replace: Replace) -> Result<(
 /// # Errors
 /// [`DiskError`]. There is no file then, or the old one.
 pub fn write_public(path: &Path, contents: &[u8], replace: Replace) -> Result<(), DiskError> {
-    write(path, contents, replace, 0o666)
+    write(path, contents, replace, PUBLIC)
 }
 
 /// Writes a temporary file in the same directory and moves it to its place.
@@ -92,6 +95,9 @@ fn write(path: &Path, contents: &[u8], replace: Replace, mode: u32) -> Result<()
     // created with O_EXCL and with its final mode: there is no moment at which it has another
     let mut file =
         tempfile::Builder::new().prefix(".studioml-").permissions(permissions(mode)).tempfile_in(&directory)?;
+    if mode == PRIVATE {
+        file.as_file().set_permissions(permissions(PRIVATE))?; // a umask can take its owner's permissions, too
+    }
     file.write_all(contents)?;
     file.as_file().sync_all()?;
     match replace {

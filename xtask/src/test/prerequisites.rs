@@ -22,6 +22,16 @@ const DEBIAN: &[DebianPackage] = &[
         is_there: || silent("python3", &["-c", "import ensurepip, venv"]),
     },
     DebianPackage {
+        name: "openssh-client",
+        purpose: "ssh-keygen makes keys that have to be read, and reads those that are made",
+        is_there: || program_exists("ssh-keygen", &["/usr/bin"]),
+    },
+    DebianPackage {
+        name: "openssl",
+        purpose: "the same for its formats",
+        is_there: || program_exists("openssl", &["/usr/bin"]),
+    },
+    DebianPackage {
         name: "rabbitmq-server",
         purpose: "the gateway's tests start a private broker",
         is_there: || program_exists("rabbitmq-server", &["/usr/sbin", "/usr/lib/rabbitmq/bin"]),

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use studioml_envelope_core::Fingerprint;
 
-use super::secret::BrokerUrl;
+use super::{read_text, secret::BrokerUrl};
 
 /// The queues that are looked at unless configured otherwise: the prefixes that StudioML knows.
 pub(super) const DEFAULT_QUEUES: &str = "^(rmq|sqs|local)_";
@@ -203,7 +203,7 @@ impl AmqpConfig {
             (Some(_), Some(_)) => return Err("url_file and url_env exclude each other".to_owned()),
             (Some(file), None) => {
                 let name = file.display();
-                let text = std::fs::read_to_string(file).map_err(|error| format!("url_file {name}: {error}"))?;
+                let text = read_text(file).map_err(|error| format!("url_file {name}: {error}"))?;
                 (format!("url_file {name}"), text)
             }
             (None, Some(variable)) => {

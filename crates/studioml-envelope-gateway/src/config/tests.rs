@@ -188,3 +188,13 @@ fn numbers_that_cannot_work_are_refused() {
         assert_eq!(parse(&text).unwrap().problems(), Vec::<String>::new());
     }
 }
+
+#[test]
+fn a_configuration_is_read_up_to_its_limit() {
+    let refused = Config::read(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(refused, "/dev/zero: larger than 4194304 bytes");
+    let urls = amqp("amqp://localhost");
+    let urls = AmqpConfig { url: None, url_file: Some("/dev/zero".into()), ca_file: Some("/dev/zero".into()), ..urls };
+    assert!(urls.resolve().unwrap_err().contains("larger than"));
+    assert!(crate::amqp::read_authorities(&urls).unwrap_err().to_string().contains("larger than"));
+}
