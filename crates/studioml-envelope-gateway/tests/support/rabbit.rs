@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -234,8 +234,10 @@ impl Vhost {
 pub struct Client {
     runtime: Runtime,
     url: String,
-    connection: Connection,
+    connection: Arc<Connection>,
     channel: Channel,
+    /// Where the connection was lost.
+    another: tokio::sync::Mutex<Option<Arc<Connection>>>,
 }
 
 /// A message that was taken.
@@ -274,7 +276,20 @@ impl Client {
             };
             runtime.block_on(async { timeout(ANSWER, connecting).await.ok().flatten() })
         });
-        Self { runtime, url: url.to_owned(), connection, channel }
+        Self { runtime, url: url.to_owned(), connection: Arc::new(connection), channel, another: Default::default() }
+    }
+
+    /// The connection, or another one where it was lost: the broker ends one on which a channel is opened again before both ends
+    /// know that an error has closed it, as happens where a test looks for a queue that does not exist yet, again and again.
+    async fn live(&self) -> Option<Arc<Connection>> {
+        if self.connection.status().connected() {
+            return Some(Arc::clone(&self.connection));
+        }
+        let mut another = self.another.lock().await;
+        if !another.as_ref().is_some_and(|connection| connection.status().connected()) {
+            *another = Connection::connect(&self.url, ConnectionProperties::default()).await.ok().map(Arc::new);
+        }
+        another.clone()
     }
 
     /// Makes the connection again, after its broker was killed.
@@ -347,7 +362,7 @@ impl Client {
     pub fn take(&self, queue: &str) -> Option<Message> {
         let taken = self.ask(async {
             // on a channel of its own: a queue that does not exist closes it
-            let channel = self.connection.create_channel().await.ok()?;
+            let channel = self.live().await?.create_channel().await.ok()?;
             let taken = channel.basic_get(queue.into(), BasicGetOptions::default()).await.ok()??;
             let told = taken.delivery.acker.ack(BasicAckOptions::default()).await.ok()?;
             let delivery = taken.delivery;
@@ -365,7 +380,8 @@ impl Client {
         let mut all = Vec::new();
         // what was taken before the broker stopped to answer may come again
         self.ask(async {
-            let Ok(channel) = self.connection.create_channel().await else { return };
+            let Some(connection) = self.live().await else { return };
+            let Ok(channel) = connection.create_channel().await else { return };
             while let Ok(Some(taken)) = channel.basic_get(queue.into(), BasicGetOptions::default()).await {
                 let delivery = taken.delivery;
                 let told = delivery.acker.ack(BasicAckOptions::default()).await;
@@ -412,14 +428,18 @@ impl Client {
         })
     }
 
-    /// How many messages wait on a queue; `None` if it does not exist.
+    /// How many messages wait on a queue; `None` if it does not exist, or the broker does not answer.
     pub fn count(&self, queue: &str) -> Option<u32> {
         let counted = self.ask(async {
-            let channel = self.connection.create_channel().await.ok()?;
-            let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-            let declared = channel.queue_declare(queue.into(), passive, FieldTable::default()).await.ok()?;
-            let _ = channel.close(200, "asked".into()).await; // it is known already
-            Some(declared.message_count())
+            loop {
+                let connection = self.live().await?;
+                match count_on(&connection, queue).await {
+                    Ok(count) => return Some(count),
+                    Err(error) if is_not_found(&error) => return None,
+                    // it says nothing about the queue
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
         });
         counted.flatten()
     }
@@ -431,6 +451,18 @@ impl Client {
     pub fn purge(&self, queue: &str) {
         self.runtime.block_on(self.channel.queue_purge(queue.into(), QueuePurgeOptions::default())).unwrap();
     }
+}
+
+async fn count_on(connection: &Connection, queue: &str) -> Result<u32, lapin::Error> {
+    let channel = connection.create_channel().await?;
+    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+    let declared = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
+    let _ = channel.close(200, "asked".into()).await; // it is known already
+    Ok(declared.message_count())
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == 404)
 }
 
 /// The Python of the tests: `STUDIOML_PYTHON`, or the environment that `cargo xtask test` makes in the target directory.
