@@ -99,7 +99,7 @@ impl Broker {
         });
         match answer.await {
             Ok(Ok(())) => Ok(true),
-            Ok(Err(error)) if is_no_queue(&error) => Ok(false),
+            Ok(Err(error)) if is_no_queue(&error, queue) => Ok(false),
             // it is there, and another connection's alone
             Ok(Err(error)) if code_of(&error) == Some(RESOURCE_LOCKED) => Ok(true),
             Ok(Err(error)) => Err(unavailable(&error)),
@@ -143,9 +143,15 @@ fn code_of(error: &Error) -> Option<u16> {
 }
 
 /// Whether a queue does not exist. The code alone also says that the node that a queue is on is down, which is no word on
-/// whether somebody deleted it.
-fn is_no_queue(error: &Error) -> bool {
-    code_of(error) == Some(NOT_FOUND) && error.to_string().contains("- no queue '")
+/// whether somebody deleted it. An answer that names another queue is none to this question.
+fn is_no_queue(error: &Error, queue: &str) -> bool {
+    // a broker cuts its text at 255 bytes
+    const COMPARED: usize = 100;
+    let text = error.to_string();
+    let named = text.split_once("- no queue '").map_or("", |(_, named)| named);
+    let begins_alike = named.bytes().zip(queue.bytes()).take(COMPARED).all(|(one, other)| one == other);
+    let is_long_enough = named.len() > queue.len().min(COMPARED);
+    code_of(error) == Some(NOT_FOUND) && begins_alike && is_long_enough
 }
 
 /// The broker's text says which queue and which virtual host; never a password, and nothing of a message.
@@ -175,8 +181,12 @@ mod tests {
             let kind = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
             Error::from(ErrorKind::ProtocolError(AMQPError::new(kind, text.into())))
         };
-        assert!(is_no_queue(&not_found("NOT_FOUND - no queue 'rmq_one' in vhost '/'")));
+        let no_queue = not_found("NOT_FOUND - no queue 'rmq_one' in vhost '/'");
+        assert!(is_no_queue(&no_queue, "rmq_one"));
+        assert!(!is_no_queue(&no_queue, "rmq_other"), "it is the answer to another question");
+        let long = "r".repeat(255);
+        assert!(is_no_queue(&not_found(&format!("NOT_FOUND - no queue '{}", &long[..200])), &long));
         let down = "NOT_FOUND - home node 'rabbit@two' of durable queue 'rmq_one' in vhost '/' is down or inaccessible";
-        assert!(!is_no_queue(&not_found(down)));
+        assert!(!is_no_queue(&not_found(down), "rmq_one"));
     }
 }

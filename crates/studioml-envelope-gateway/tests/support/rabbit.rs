@@ -435,7 +435,7 @@ impl Client {
                 let connection = self.live().await?;
                 match count_on(&connection, queue).await {
                     Ok(count) => return Some(count),
-                    Err(error) if is_not_found(&error) => return None,
+                    Err(error) if is_no_queue(&error, queue) => return None,
                     // it says nothing about the queue
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
@@ -461,8 +461,9 @@ async fn count_on(connection: &Connection, queue: &str) -> Result<u32, lapin::Er
     Ok(declared.message_count())
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
-    matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == 404)
+/// The code alone also says that the queue's process is not there at the moment.
+fn is_no_queue(error: &lapin::Error, queue: &str) -> bool {
+    error.to_string().contains(&format!("- no queue '{queue}'"))
 }
 
 /// The Python of the tests: `STUDIOML_PYTHON`, or the environment that `cargo xtask test` makes in the target directory.
