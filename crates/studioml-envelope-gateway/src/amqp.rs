@@ -147,11 +147,9 @@ fn code_of(error: &Error) -> Option<u16> {
 fn is_no_queue(error: &Error, queue: &str) -> bool {
     // a broker cuts its text at 255 bytes
     const COMPARED: usize = 100;
-    let text = error.to_string();
-    let named = text.split_once("- no queue '").map_or("", |(_, named)| named);
-    let begins_alike = named.bytes().zip(queue.bytes()).take(COMPARED).all(|(one, other)| one == other);
-    let is_long_enough = named.len() > queue.len().min(COMPARED);
-    code_of(error) == Some(NOT_FOUND) && begins_alike && is_long_enough
+    let (text, this) = (error.to_string(), format!("- no queue '{queue}'"));
+    let this = this.as_bytes().get(..COMPARED).unwrap_or(this.as_bytes());
+    code_of(error) == Some(NOT_FOUND) && text.as_bytes().windows(this.len()).any(|part| part == this)
 }
 
 /// The broker's text says which queue and which virtual host; never a password, and nothing of a message.
@@ -183,7 +181,9 @@ mod tests {
         };
         let no_queue = not_found("NOT_FOUND - no queue 'rmq_one' in vhost '/'");
         assert!(is_no_queue(&no_queue, "rmq_one"));
-        assert!(!is_no_queue(&no_queue, "rmq_other"), "it is the answer to another question");
+        for other in ["rmq_other", "rmq_on", "rmq_one_response"] {
+            assert!(!is_no_queue(&no_queue, other), "it is the answer to another question");
+        }
         let long = "r".repeat(255);
         assert!(is_no_queue(&not_found(&format!("NOT_FOUND - no queue '{}", &long[..200])), &long));
         let down = "NOT_FOUND - home node 'rabbit@two' of durable queue 'rmq_one' in vhost '/' is down or inaccessible";
