@@ -71,6 +71,13 @@ struct Look {
     obstacles: Vec<String>,
 }
 
+/// How the outer side was seen.
+enum Seen {
+    OverOneConnection,
+    /// The connection was made, or lost, in between: what was not seen may be there, and what was seen have gone with the last one.
+    OverSeveralConnections,
+}
+
 impl Supervisor {
     /// Goes round until `shutdown`, then brings what is under way to an end within `drain`.
     pub(crate) async fn run(
@@ -110,20 +117,28 @@ impl Supervisor {
     async fn go_round(&self, carried: &mut Carried) {
         let keys = self.keys.current();
         let mut look = Look::default();
+        let mut looked = self.look(carried, &keys, &mut look).await;
+        if matches!(looked, Ok(Seen::OverSeveralConnections)) {
+            // at once: what is made inside for a queue that goes before it was seen would stay there
+            look = Look::default();
+            looked = self.look(carried, &keys, &mut look).await;
+        }
+        match looked {
+            Ok(Seen::OverOneConnection) => self.adjust(carried, &look),
+            Ok(Seen::OverSeveralConnections) => {
+                look.obstacles.push("queues cannot be looked for: the connection is lost meanwhile".to_owned());
+            }
+            Err(error) => look.obstacles.push(format!("queues cannot be looked for: {error}")),
+        }
         if keys.identities.identities().is_empty() {
             look.obstacles.push("keys.encryption: no private key is loaded".to_owned());
-        }
-        if let Err(error) = self.look(carried, &keys, &mut look).await {
-            look.obstacles.push(format!("queues cannot be looked for: {error}"));
-        } else {
-            self.adjust(carried, &look);
         }
         self.tell(carried, &keys, look);
     }
 
     /// Finds out what is to be carried, makes the inner queues that are missing, and removes those whose outer queue has
     /// gone.
-    async fn look(&self, carried: &mut Carried, keys: &Keys, look: &mut Look) -> Result<(), SourceError> {
+    async fn look(&self, carried: &mut Carried, keys: &Keys, look: &mut Look) -> Result<Seen, SourceError> {
         if !is_steady(&mut carried.outer_connection) {
             carried.outer.connection_was_lost();
         }
@@ -143,7 +158,7 @@ impl Supervisor {
         if !is_steady(&mut carried.outer_connection) {
             // during this look: it may be of a broker that does not have its queues back yet
             carried.outer.connection_was_lost();
-            return Ok(());
+            return Ok(Seen::OverSeveralConnections);
         }
         for gone in carried.outer.look(&found, &look.unknown) {
             self.health.supervisor_works();
@@ -158,7 +173,7 @@ impl Supervisor {
                 look.obstacles.push(format!("queue {gone} is not seen outside any more, and stays inside: {error}"));
             }
         }
-        Ok(())
+        Ok(Seen::OverOneConnection)
     }
 
     /// Finds out which report queues are to be carried: of the candidates, and of those that are inside.

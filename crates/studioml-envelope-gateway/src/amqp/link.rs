@@ -1,16 +1,18 @@
 //! A connection that is made again for ever.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, Event};
+use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, ErrorKind, Event};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
+use super::code_of;
 use crate::decision::Backoff;
 use crate::metrics::{Metrics, Side};
 use crate::queue::SourceError;
@@ -41,12 +43,44 @@ pub(super) struct Link {
 pub(super) struct Live {
     connection: Connection,
     given_up: Notify,
+    /// Whether a number of a channel was found spoilt.
+    has_spoilt_numbers: AtomicBool,
+    worn_out: Notify,
 }
 
 impl Live {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            given_up: Notify::new(),
+            has_spoilt_numbers: AtomicBool::new(false),
+            worn_out: Notify::new(),
+        }
+    }
+
     /// Opens a channel.
+    ///
+    /// The numbers of channels come round, after 2047 unless the broker says otherwise, and lapin 4.12 keeps the error with which
+    /// the broker closed a channel: it fails the next one of that number with it. That would be an answer to a question of long
+    /// ago, such as "no queue" for one that has come meanwhile. A broker never refuses to open a channel in this way, so the next
+    /// number is tried. Each that failed stays taken; when none is left, the connection is made again.
     pub(super) async fn create_channel(&self) -> Result<Channel, lapin::Error> {
-        self.connection.create_channel().await
+        loop {
+            let created = self.connection.create_channel().await;
+            match &created {
+                Err(error) if code_of(error).is_some() && self.connection.status().connected() => {
+                    self.has_spoilt_numbers.store(true, Ordering::Relaxed);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::ChannelsLimitReached) => {
+                    // without any the broker serves too few channels for all the queues: another connection has no more
+                    if self.has_spoilt_numbers.load(Ordering::Relaxed) {
+                        self.worn_out.notify_one();
+                    }
+                    return created;
+                }
+                _ => return created,
+            }
+        }
     }
 
     /// The broker did not answer in time: the connection is not to be trusted any more, and made again.
@@ -98,7 +132,7 @@ impl Link {
     pub(super) async fn another(&self) -> Result<Arc<Live>, SourceError> {
         self.live()?; // a broker that is away is not asked by every queue
         let connection = self.supervisor.connect().await.map_err(SourceError::Unavailable)?;
-        Ok(Arc::new(Live { connection, given_up: Notify::new() }))
+        Ok(Arc::new(Live::new(connection)))
     }
 
     /// Whether it is connected and not blocked, as it changes.
@@ -140,7 +174,7 @@ impl Supervisor {
                         self.metrics.reconnected(self.side);
                     }
                     let since = Instant::now();
-                    let live = Arc::new(Live { connection, given_up: Notify::new() });
+                    let live = Arc::new(Live::new(connection));
                     state.send_replace(Some(Arc::clone(&live)));
                     usable.send_replace(true);
                     let reason = self.watch(&live, &usable).await;
@@ -201,6 +235,7 @@ impl Supervisor {
                 },
                 _ = looks.tick() => {}
                 () = live.given_up.notified() => return "the broker does not answer",
+                () = live.worn_out.notified() => return "no number is left for a channel",
             }
             let status = live.connection.status();
             if !status.connected() {

@@ -50,7 +50,7 @@ impl Source for Broker {
                 held_open: Arc::new(HeldOpen { channel, _connection: live }),
                 consumer,
             })),
-            Ok(Err(error)) if is_no_queue(&error, queue.as_str()) => Err(SourceError::NoQueue),
+            Ok(Err(error)) if is_no_queue(&error) => Err(SourceError::NoQueue),
             Ok(Err(error)) if is_taken(&error) => Err(SourceError::Taken),
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => {

@@ -1,6 +1,6 @@
 //! Looks at two sides that are as they are told to be.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use studioml_envelope_core::Policy;
@@ -12,22 +12,41 @@ use crate::decision::Published;
 use crate::processing::{Processor, Rules};
 use crate::queue::{Deliveries, Delivery, Outgoing, Sink, Source};
 
-/// A side that has one queue, without messages, and may take no others for a while.
+/// A side that has one queue, without messages.
 struct OneQueue {
     name: &'static str,
+    is_deleted: AtomicBool,
+    /// Whether it takes no other queue for a while.
     takes_nothing: AtomicBool,
+    /// How many queues were removed from it.
+    removed: AtomicUsize,
+    connection: watch::Sender<bool>,
+    /// Whether it connects when it is looked at next.
+    is_to_connect: AtomicBool,
 }
 
 impl OneQueue {
     fn new(name: &'static str) -> Arc<Self> {
-        Arc::new(Self { name, takes_nothing: AtomicBool::new(false) })
+        let no = || AtomicBool::new(false);
+        Arc::new(Self {
+            name,
+            is_deleted: no(),
+            takes_nothing: no(),
+            removed: AtomicUsize::new(0),
+            connection: watch::Sender::new(true),
+            is_to_connect: no(),
+        })
     }
 }
 
 #[async_trait]
 impl Source for OneQueue {
     async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
-        Ok(QueueName::new(self.name).into_iter().collect())
+        if self.is_to_connect.swap(false, Ordering::SeqCst) {
+            self.connection.send_replace(true);
+        }
+        let is_there = !self.is_deleted.load(Ordering::SeqCst);
+        Ok(QueueName::new(self.name).into_iter().filter(|_| is_there).collect())
     }
 
     async fn open(&self, _: &QueueName, _: usize) -> Result<Box<dyn Deliveries>, SourceError> {
@@ -35,7 +54,7 @@ impl Source for OneQueue {
     }
 
     fn connected(&self) -> watch::Receiver<bool> {
-        watch::channel(true).1
+        self.connection.subscribe()
     }
 }
 
@@ -51,7 +70,7 @@ impl Deliveries for Nothing {
 #[async_trait]
 impl Sink for OneQueue {
     async fn exists(&self, queue: &QueueName) -> Result<bool, SourceError> {
-        Ok(queue.as_str() == self.name)
+        Ok(queue.as_str() == self.name && !self.is_deleted.load(Ordering::SeqCst))
     }
 
     async fn prepare(&self, _: &QueueName) -> Result<(), Published> {
@@ -63,11 +82,12 @@ impl Sink for OneQueue {
     }
 
     async fn remove(&self, _: &QueueName) -> Result<(), SourceError> {
+        self.removed.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
     fn connected(&self) -> watch::Receiver<bool> {
-        watch::channel(true).1
+        self.connection.subscribe()
     }
 }
 
@@ -124,4 +144,23 @@ async fn a_route_goes_on_while_the_inner_side_cannot_be_asked_about_its_queue() 
     assert!(carried.routes.values().all(|carrying| carrying.ending.is_none()));
     let obstacles = supervisor.health.obstacles_to_readiness().join("\n");
     assert!(obstacles.contains("queue rmq_one cannot be made at the inner side"), "{obstacles}");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_carried_has_been_seen_and_goes_when_it_is_deleted() {
+    let (outer, inner) = (OneQueue::new("rmq_one"), OneQueue::new("rmq_one"));
+    let mounts = tempfile::tempdir().unwrap();
+    let supervisor = supervisor(&outer, &inner, mounts.path());
+    let mut carried = Carried::new(Source::connected(outer.as_ref()));
+    // the connection comes while the first look is under way, which does not count for that
+    outer.is_to_connect.store(true, Ordering::SeqCst);
+    supervisor.go_round(&mut carried).await;
+    assert_eq!(carried.routes.len(), 1);
+
+    outer.is_deleted.store(true, Ordering::SeqCst);
+    for removed in [0, 1] {
+        supervisor.go_round(&mut carried).await;
+        assert_eq!(inner.removed.load(Ordering::SeqCst), removed);
+    }
+    assert!(carried.routes.is_empty());
 }

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -234,10 +234,9 @@ impl Vhost {
 pub struct Client {
     runtime: Runtime,
     url: String,
-    connection: Arc<Connection>,
+    _connection: Connection,
     channel: Channel,
-    /// Where the connection was lost.
-    another: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    asking: tokio::sync::Mutex<Option<Connection>>,
 }
 
 /// A message that was taken.
@@ -276,20 +275,24 @@ impl Client {
             };
             runtime.block_on(async { timeout(ANSWER, connecting).await.ok().flatten() })
         });
-        Self { runtime, url: url.to_owned(), connection: Arc::new(connection), channel, another: Default::default() }
+        Self { runtime, url: url.to_owned(), _connection: connection, channel, asking: Default::default() }
     }
 
-    /// The connection, or another one where it was lost: the broker ends one on which a channel is opened again before both ends
-    /// know that an error has closed it, as happens where a test looks for a queue that does not exist yet, again and again.
-    async fn live(&self) -> Option<Arc<Connection>> {
-        if self.connection.status().connected() {
-            return Some(Arc::clone(&self.connection));
+    /// A channel of its own for a question: a broker that says no closes it.
+    ///
+    /// Over a connection that is made again when a channel cannot be opened. lapin keeps the error that closed a channel for all
+    /// later ones of its number, and a test that looks for a queue every few milliseconds is through all 2047 within seconds.
+    async fn open_channel(&self) -> Option<Channel> {
+        let mut asking = self.asking.lock().await;
+        if let Some(connection) = asking.as_ref()
+            && let Ok(channel) = connection.create_channel().await
+        {
+            return Some(channel);
         }
-        let mut another = self.another.lock().await;
-        if !another.as_ref().is_some_and(|connection| connection.status().connected()) {
-            *another = Connection::connect(&self.url, ConnectionProperties::default()).await.ok().map(Arc::new);
-        }
-        another.clone()
+        let connection = Connection::connect(&self.url, ConnectionProperties::default()).await.ok()?;
+        let channel = connection.create_channel().await.ok()?;
+        *asking = Some(connection);
+        Some(channel)
     }
 
     /// Makes the connection again, after its broker was killed.
@@ -361,8 +364,7 @@ impl Client {
     /// Takes a message, if there is one; `None` too if the queue or the connection is not there.
     pub fn take(&self, queue: &str) -> Option<Message> {
         let taken = self.ask(async {
-            // on a channel of its own: a queue that does not exist closes it
-            let channel = self.live().await?.create_channel().await.ok()?;
+            let channel = self.open_channel().await?;
             let taken = channel.basic_get(queue.into(), BasicGetOptions::default()).await.ok()??;
             let told = taken.delivery.acker.ack(BasicAckOptions::default()).await.ok()?;
             let delivery = taken.delivery;
@@ -380,8 +382,7 @@ impl Client {
         let mut all = Vec::new();
         // what was taken before the broker stopped to answer may come again
         self.ask(async {
-            let Some(connection) = self.live().await else { return };
-            let Ok(channel) = connection.create_channel().await else { return };
+            let Some(channel) = self.open_channel().await else { return };
             while let Ok(Some(taken)) = channel.basic_get(queue.into(), BasicGetOptions::default()).await {
                 let delivery = taken.delivery;
                 let told = delivery.acker.ack(BasicAckOptions::default()).await;
@@ -431,15 +432,11 @@ impl Client {
     /// How many messages wait on a queue; `None` if it does not exist, or the broker does not answer.
     pub fn count(&self, queue: &str) -> Option<u32> {
         let counted = self.ask(async {
-            loop {
-                let connection = self.live().await?;
-                match count_on(&connection, queue).await {
-                    Ok(count) => return Some(count),
-                    Err(error) if is_no_queue(&error, queue) => return None,
-                    // it says nothing about the queue
-                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-                }
-            }
+            let channel = self.open_channel().await?;
+            let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+            let declared = channel.queue_declare(queue.into(), passive, FieldTable::default()).await.ok()?;
+            let _ = channel.close(200, "asked".into()).await; // it is known already
+            Some(declared.message_count())
         });
         counted.flatten()
     }
@@ -451,19 +448,6 @@ impl Client {
     pub fn purge(&self, queue: &str) {
         self.runtime.block_on(self.channel.queue_purge(queue.into(), QueuePurgeOptions::default())).unwrap();
     }
-}
-
-async fn count_on(connection: &Connection, queue: &str) -> Result<u32, lapin::Error> {
-    let channel = connection.create_channel().await?;
-    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-    let declared = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
-    let _ = channel.close(200, "asked".into()).await; // it is known already
-    Ok(declared.message_count())
-}
-
-/// The code alone also says that the queue's process is not there at the moment.
-fn is_no_queue(error: &lapin::Error, queue: &str) -> bool {
-    error.to_string().contains(&format!("- no queue '{queue}'"))
 }
 
 /// The Python of the tests: `STUDIOML_PYTHON`, or the environment that `cargo xtask test` makes in the target directory.
