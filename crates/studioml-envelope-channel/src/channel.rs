@@ -457,16 +457,24 @@ mod tests {
         ]
     }
 
+    /// Both ends, after their handshake; so many bytes may be under way each way.
+    async fn established(
+        (client, server): (Handshake, Handshake),
+        under_way: usize,
+    ) -> (Channel<DuplexStream>, Channel<DuplexStream>) {
+        let (left, right) = duplex(under_way);
+        let (client, server) = tokio::join!(
+            Channel::establish(left, client, Deadlines::default()),
+            Channel::establish(right, server, Deadlines::default())
+        );
+        (client.unwrap(), server.unwrap())
+    }
+
     #[tokio::test]
     async fn an_idle_channel_gives_the_memory_of_its_last_message_back() {
         const MESSAGE: usize = 1 << 20;
-        for (client, server) in handshakes() {
-            let (left, right): (DuplexStream, DuplexStream) = duplex(1 << 16);
-            let (client, server) = tokio::join!(
-                Channel::establish(left, client, Deadlines::default()),
-                Channel::establish(right, server, Deadlines::default())
-            );
-            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        for handshakes in handshakes() {
+            let (mut client, mut server) = established(handshakes, 1 << 16).await;
             let budget = Budget::new(4 * MESSAGE);
             server.count_against(budget.clone());
             let message = vec![7; MESSAGE];
@@ -484,13 +492,8 @@ mod tests {
 
     #[tokio::test]
     async fn small_messages_need_none_of_the_budget() {
-        for (client, server) in handshakes() {
-            let (left, right): (DuplexStream, DuplexStream) = duplex(1 << 16);
-            let (client, server) = tokio::join!(
-                Channel::establish(left, client, Deadlines::default()),
-                Channel::establish(right, server, Deadlines::default())
-            );
-            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        for handshakes in handshakes() {
+            let (mut client, mut server) = established(handshakes, 1 << 16).await;
             server.count_against(Budget::new(0));
             for size in [1, 6000, 10_000] {
                 client.send(&vec![7; size]).await.unwrap();
@@ -503,13 +506,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_channel_that_waits_for_an_answer_holds_nothing_of_what_it_sent() {
-        for (client, server) in handshakes() {
-            let (left, right): (DuplexStream, DuplexStream) = duplex(4 << 20);
-            let (client, server) = tokio::join!(
-                Channel::establish(left, client, Deadlines::default()),
-                Channel::establish(right, server, Deadlines::default())
-            );
-            let (mut client, _server) = (client.unwrap(), server.unwrap());
+        for handshakes in handshakes() {
+            let (mut client, _server) = established(handshakes, 4 << 20).await;
             // the second time there is no buffer to read into either
             for _ in 0..2 {
                 client.send(&vec![7; 1 << 20]).await.unwrap();
