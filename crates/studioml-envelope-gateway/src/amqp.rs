@@ -20,7 +20,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Error, ErrorKind};
+use lapin::{Channel, Error, ErrorKind, Queue};
 use regex_lite::Regex;
 use tokio::time::timeout;
 
@@ -98,7 +98,7 @@ impl Broker {
             declared
         });
         match answer.await {
-            Ok(Ok(())) => Ok(true),
+            Ok(Ok(_)) => Ok(true),
             Ok(Err(error)) if is_no_queue(&error) => Ok(false),
             // it is there, and another connection's alone
             Ok(Err(error)) if code_of(&error) == Some(RESOURCE_LOCKED) => Ok(true),
@@ -123,9 +123,9 @@ pub(crate) fn read_authorities(config: &AmqpConfig) -> io::Result<Option<String>
     }
 }
 
-async fn declare_passively(channel: &Channel, queue: &str) -> Result<(), Error> {
+async fn declare_passively(channel: &Channel, queue: &str) -> Result<Queue, Error> {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(queue.into(), passive, FieldTable::default()).await.map(drop)
+    channel.queue_declare(queue.into(), passive, FieldTable::default()).await
 }
 
 /// AMQP 0-9-1 §1.2: reply codes that close a channel.

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::config::ChannelConfig;
 use crate::decision::{Published, Reason};
-use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
+use crate::queue::{Claim, Deliveries, Delivery, QueueName, Queues, Source, SourceError};
 
 /// Messages of one queue that wait to be taken. Their senders wait with them.
 const WAITING: usize = 64;
@@ -183,8 +183,8 @@ async fn submit(
 
 #[async_trait]
 impl Source for Listener {
-    async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
-        Ok(self.0.queues.keys().cloned().collect())
+    async fn queues(&self) -> Result<Queues, SourceError> {
+        Ok(self.0.queues.keys().cloned().collect::<Vec<_>>().into())
     }
 
     async fn open(&self, queue: &QueueName, _window: usize) -> Result<Box<dyn Deliveries>, SourceError> {

@@ -2,6 +2,7 @@
 //! them; a [`Sink`] takes messages and says when it is responsible for them.
 
 use core::fmt;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
@@ -85,14 +86,30 @@ pub enum SourceError {
     Taken,
 }
 
+/// The queues that there are.
+#[derive(Default)]
+pub struct Queues {
+    /// Those that are to be looked at.
+    pub offered: Vec<QueueName>,
+    /// All that exist.
+    pub existing: BTreeSet<QueueName>,
+}
+
+impl From<Vec<QueueName>> for Queues {
+    /// All of them are to be looked at.
+    fn from(queues: Vec<QueueName>) -> Self {
+        Self { existing: queues.iter().cloned().collect(), offered: queues }
+    }
+}
+
 /// Where messages come from.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// The queues that exist now, of those that are to be looked at.
+    /// The queues that there are now.
     ///
     /// # Errors
     /// [`SourceError`]. An error says nothing about queues; only an answer without a queue does.
-    async fn queues(&self) -> Result<Vec<QueueName>, SourceError>;
+    async fn queues(&self) -> Result<Queues, SourceError>;
 
     /// Begins to take messages from a queue. At most `window` are handed over before some have come to an end.
     ///
@@ -189,13 +206,17 @@ impl fmt::Debug for Outgoing {
 /// Where messages go.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Whether a queue exists.
+    /// Whether a queue exists, asked for this one alone. Before what is inside is removed for it; otherwise
+    /// [`Source::queues`] has the answer.
     ///
     /// # Errors
     /// [`SourceError::Unavailable`].
     async fn exists(&self, queue: &QueueName) -> Result<bool, SourceError>;
 
-    /// Sees to it that a queue exists, where it is the gateway's to make.
+    /// Whether queues are the gateway's to make.
+    fn makes_queues(&self) -> bool;
+
+    /// Sees to it that a queue exists: makes it if [`makes_queues`](Sink::makes_queues).
     ///
     /// # Errors
     /// How a publish would end now.

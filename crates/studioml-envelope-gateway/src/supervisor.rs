@@ -66,8 +66,6 @@ struct Carrying {
 #[derive(Default)]
 struct Look {
     wanted: BTreeMap<(Direction, QueueName), String>,
-    /// Report queues of which nobody could say whether they exist.
-    unknown: BTreeSet<QueueName>,
     obstacles: Vec<String>,
 }
 
@@ -144,13 +142,15 @@ impl Supervisor {
         }
         let outer = self.requests.source.queues().await?;
         self.health.supervisor_works();
-        let (outer_reports, outer_requests): (Vec<_>, Vec<_>) = outer.into_iter().partition(QueueName::is_response);
+        let (outer_reports, outer_requests): (Vec<_>, Vec<_>) =
+            outer.offered.into_iter().partition(QueueName::is_response);
         let mut found: BTreeSet<QueueName> = outer_requests.iter().cloned().collect();
 
         // report queues first: a runner that finds a request queue looks for its report queue at once
         if let Some(reports) = &self.reports {
             let candidates = outer_requests.iter().filter_map(QueueName::response).chain(outer_reports).collect();
-            self.look_for_reports(reports, candidates, carried, keys, look, &mut found).await?;
+            let existing = self.look_for_reports(reports, candidates, &outer.existing, carried, keys, look).await?;
+            found.extend(existing);
         }
         for queue in outer_requests {
             self.look_at_requests(queue, carried, keys, look).await;
@@ -160,7 +160,7 @@ impl Supervisor {
             carried.outer.connection_was_lost();
             return Ok(Seen::OverSeveralConnections);
         }
-        for gone in carried.outer.look(&found, &look.unknown) {
+        for gone in carried.outer.look(&found) {
             self.health.supervisor_works();
             // a queue that is nobody's here was not carried in, and what has its name inside is somebody else's
             let is_covered =
@@ -176,19 +176,21 @@ impl Supervisor {
         Ok(Seen::OverOneConnection)
     }
 
-    /// Finds out which report queues are to be carried: of the candidates, and of those that are inside.
+    /// Finds out which report queues are to be carried: of the candidates, and of those that are inside. Returns those that
+    /// exist at the outer side.
     async fn look_for_reports(
         &self,
         reports: &Surroundings,
         mut candidates: BTreeSet<QueueName>,
+        outer: &BTreeSet<QueueName>,
         carried: &Carried,
         keys: &Keys,
         look: &mut Look,
-        found: &mut BTreeSet<QueueName>,
-    ) -> Result<(), SourceError> {
-        let inner = reports.source.queues().await?.into_iter().filter(QueueName::is_response);
+    ) -> Result<Vec<QueueName>, SourceError> {
+        let inner = reports.source.queues().await?.offered.into_iter().filter(QueueName::is_response);
         let inner: BTreeSet<QueueName> = inner.collect();
         candidates.extend(inner.iter().cloned());
+        let mut existing = Vec::new();
         for queue in candidates {
             self.health.supervisor_works();
             let prefix = match keys.report_coverage(&queue) {
@@ -199,22 +201,15 @@ impl Supervisor {
                 }
                 Coverage::Nothing => continue,
             };
-            match self.is_report_queue(reports, carried, &queue, inner.contains(&queue)).await {
-                Ok(true) => {
-                    found.insert(queue.clone());
-                    self.want(look, carried, Direction::Reports, queue, prefix).await;
-                }
-                Ok(false) => {}
-                // nobody can be asked about any
-                Err(error) if !*self.requests.source.connected().borrow() => return Err(error),
-                Err(error) => {
-                    look.obstacles.push(format!("queue {queue} cannot be looked at: {error}"));
-                    look.unknown.insert(queue.clone());
-                    look.keep(carried, Direction::Reports, queue, prefix);
-                }
+            // in a directory a report queue is made for one that somebody made inside, unless it was deleted outside
+            let is_to_be_made =
+                || inner.contains(&queue) && !carried.outer.has_seen(&queue) && reports.sink.makes_queues();
+            if outer.contains(&queue) || (is_to_be_made() && reports.sink.prepare(&queue).await.is_ok()) {
+                existing.push(queue.clone());
+                self.want(look, carried, Direction::Reports, queue, prefix).await;
             }
         }
-        Ok(())
+        Ok(existing)
     }
 
     /// Finds out whether a request queue is to be carried.
@@ -234,21 +229,6 @@ impl Supervisor {
         if !keys.identities.identities().is_empty() || prefix.is_empty() {
             self.want(look, carried, Direction::Requests, queue, prefix).await;
         }
-    }
-
-    /// Whether a report queue exists at the outer side, or is made there: in a directory, for a report queue that somebody
-    /// made inside and that was never deleted outside.
-    async fn is_report_queue(
-        &self,
-        reports: &Surroundings,
-        carried: &Carried,
-        queue: &QueueName,
-        is_inside: bool,
-    ) -> Result<bool, SourceError> {
-        if reports.sink.exists(queue).await? {
-            return Ok(true);
-        }
-        Ok(is_inside && !carried.outer.has_seen(queue) && reports.sink.prepare(queue).await.is_ok())
     }
 
     async fn want(&self, look: &mut Look, carried: &Carried, direction: Direction, queue: QueueName, prefix: String) {

@@ -1,5 +1,6 @@
 //! Which queues there are: RabbitMQ's management API, as AMQP itself has no word for it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::EXCHANGE;
 use crate::config::BrokerAddress;
-use crate::queue::{QueueName, SourceError};
+use crate::queue::{QueueName, Queues, SourceError};
 
 /// The most that a list of bindings may take, in bytes: some hundred thousand queues.
 const LONGEST_ANSWER: u64 = 64 << 20;
@@ -71,8 +72,8 @@ impl Discovery {
         })
     }
 
-    /// The queues that are bound to the exchange, of those that are to be looked at.
-    pub(super) async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
+    /// The queues that there are; to be looked at are those that are bound to the exchange and match.
+    pub(super) async fn queues(&self) -> Result<Queues, SourceError> {
         let unavailable = |error: String| SourceError::Unavailable(format!("management API: {error}"));
         let request = self.agent.get(&self.url).header("Authorization", self.authorization.as_str());
         let answer = tokio::task::spawn_blocking(move || {
@@ -85,13 +86,19 @@ impl Discovery {
         let answer = timeout(self.patience.saturating_mul(2), answer).await;
         let answer = answer.map_err(|_| unavailable("no thread is free to ask it".to_owned()))?;
         let bindings = answer.map_err(|error| unavailable(error.to_string()))?.map_err(unavailable)?;
-        let bound = |binding: &Binding| binding.source == EXCHANGE && binding.destination_type == "queue";
-        let names = bindings.into_iter().filter(bound).map(|binding| binding.destination);
-        let mut found: Vec<QueueName> =
-            names.filter(|name| self.queues.is_match(name)).filter_map(|name| QueueName::new(&name)).collect();
-        found.sort();
-        found.dedup();
-        Ok(found)
+        let (mut offered, mut existing) = (BTreeSet::new(), BTreeSet::new());
+        for binding in bindings {
+            if let Some(name) = QueueName::new(&binding.destination)
+                && binding.destination_type == "queue"
+            {
+                if binding.source == EXCHANGE && self.queues.is_match(name.as_str()) {
+                    offered.insert(name.clone());
+                }
+                // every queue is bound to the default exchange at least
+                existing.insert(name);
+            }
+        }
+        Ok(Queues { offered: offered.into_iter().collect(), existing })
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
-use lapin::{BasicProperties, ExchangeKind};
+use lapin::{BasicProperties, Channel, ExchangeKind};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -28,8 +28,12 @@ impl Sink for Broker {
         self.queue_exists(queue.as_str()).await
     }
 
+    fn makes_queues(&self) -> bool {
+        self.0.side == Side::inner
+    }
+
     async fn prepare(&self, queue: &QueueName) -> Result<(), Published> {
-        if self.0.side == Side::outer {
+        if !self.makes_queues() {
             return match self.queue_exists(queue.as_str()).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(Published::Returned),
@@ -105,11 +109,16 @@ async fn make_queue(live: &Live, queue: &QueueName) -> Result<(), lapin::Error> 
         channel.queue_declare(name.into(), durable, FieldTable::default()).await?;
         channel.close(200, "done".into()).await?;
     }
-    // somebody may have declared the exchange otherwise, which closes the channel; it serves nevertheless
-    let channel = live.create_channel().await?;
-    let topic = ExchangeDeclareOptions { durable: true, auto_delete: true, ..ExchangeDeclareOptions::default() };
-    let declared = channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, topic, FieldTable::default()).await;
-    let channel = if declared.is_ok() { channel } else { live.create_channel().await? };
+    // somebody may have declared the exchange otherwise, which serves nevertheless
+    let declare = async |channel: &Channel, passive| {
+        let topic = ExchangeDeclareOptions { passive, durable: true, auto_delete: true, ..Default::default() };
+        channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, topic, FieldTable::default()).await
+    };
+    let mut channel = live.create_channel().await?;
+    if declare(&channel, true).await.is_err() {
+        channel = live.create_channel().await?;
+        declare(&channel, false).await?;
+    }
     let key = format!("StudioML.{name}");
     let options = QueueBindOptions::default();
     channel.queue_bind(name.into(), EXCHANGE.into(), key.as_str().into(), options, FieldTable::default()).await?;

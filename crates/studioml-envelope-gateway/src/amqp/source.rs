@@ -14,16 +14,16 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::link::{APART, Live, SOON};
-use super::{ACCESS_REFUSED, Broker, code_of, is_no_queue, unavailable};
+use super::{ACCESS_REFUSED, Broker, code_of, declare_passively, is_no_queue, unavailable};
 use crate::decision::{Published, Reason};
-use crate::queue::{Claim, Deliveries, Delivery, QueueName, Source, SourceError};
+use crate::queue::{Claim, Deliveries, Delivery, QueueName, Queues, Source, SourceError};
 
 /// How long a queue is told of, and kept apart, that broke its connection: longer than the longest wait before the next try.
 const BREAKING_FOR: Duration = Duration::from_secs(90);
 
 #[async_trait]
 impl Source for Broker {
-    async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
+    async fn queues(&self) -> Result<Queues, SourceError> {
         self.0.discovery.queues().await
     }
 
@@ -35,21 +35,26 @@ impl Source for Broker {
         let prefetch = if is_breaking { 1 } else { u16::try_from(window).unwrap_or(u16::MAX) };
         let opened = timeout(self.0.timeout, async {
             let channel = live.create_channel().await?;
+            // asked in a way that does not close the channel: who waits for a turn asks every second
+            if queue.is_response() && declare_passively(&channel, queue.as_str()).await?.consumer_count() > 0 {
+                return Ok(None);
+            }
             // first, or the broker sends everything that it has
             channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
             let options = BasicConsumeOptions { exclusive: queue.is_response(), ..BasicConsumeOptions::default() };
             let consumer =
                 channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default()).await?;
-            Ok((channel, consumer))
+            Ok(Some((channel, consumer)))
         });
         match opened.await {
-            Ok(Ok((channel, consumer))) => Ok(Box::new(Messages {
+            Ok(Ok(Some((channel, consumer)))) => Ok(Box::new(Messages {
                 broker: self.clone(),
                 queue: queue.clone(),
                 apart_since: apart.then(Instant::now),
                 held_open: Arc::new(HeldOpen { channel, _connection: live }),
                 consumer,
             })),
+            Ok(Ok(None)) => Err(SourceError::Taken),
             Ok(Err(error)) if is_no_queue(&error) => Err(SourceError::NoQueue),
             Ok(Err(error)) if is_taken(&error) => Err(SourceError::Taken),
             Ok(Err(error)) => Err(unavailable(&error)),

@@ -57,6 +57,10 @@ impl Sink for Directory {
         }
     }
 
+    fn makes_queues(&self) -> bool {
+        true
+    }
+
     async fn prepare(&self, queue: &QueueName) -> Result<(), Published> {
         let (directory, path) = (self.clone(), self.queue_path(queue));
         let made = blocking(move || match fs::create_dir(&path) {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::claim::FileClaim;
 use super::{Directory, OWN, blocking, lock, named, rename_new};
-use crate::queue::{Deliveries, Delivery, QueueName, Source, SourceError};
+use crate::queue::{Deliveries, Delivery, QueueName, Queues, Source, SourceError};
 
 /// The shortest and the longest wait between two looks into a queue: an empty one is looked at less and less often.
 const SHORTEST_WAIT: Duration = Duration::from_millis(4);
@@ -29,13 +29,13 @@ const ORPHANS_EVERY: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Source for Directory {
-    async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
+    async fn queues(&self) -> Result<Queues, SourceError> {
         let directory = self.clone();
         let listed = blocking(move || {
             directory.look_for_orphans();
             directory.list()
         });
-        listed.await.flatten().map_err(unavailable)
+        listed.await.flatten().map(Queues::from).map_err(unavailable)
     }
 
     async fn open(&self, queue: &QueueName, _window: usize) -> Result<Box<dyn Deliveries>, SourceError> {

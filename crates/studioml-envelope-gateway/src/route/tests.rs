@@ -12,7 +12,7 @@ use crate::config::KeysConfig;
 use crate::decision::Offer;
 use crate::metrics::Metrics;
 use crate::processing::Rules;
-use crate::queue::{Claim, Deliveries, SourceError};
+use crate::queue::{Claim, Deliveries, Queues, SourceError};
 
 /// A clear-text Request: it takes no key to let it through.
 const REQUEST: &[u8] = br#"{"experiment":{},"config":{}}"#;
@@ -55,8 +55,8 @@ async fn until(condition: impl Fn() -> bool) {
 
 #[async_trait]
 impl Source for Messages {
-    async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
-        Ok(Vec::new())
+    async fn queues(&self) -> Result<Queues, SourceError> {
+        Ok(Queues::default())
     }
 
     async fn open(&self, _: &QueueName, _: usize) -> Result<Box<dyn Deliveries>, SourceError> {
@@ -143,6 +143,10 @@ struct Slow {
 impl Sink for Slow {
     async fn exists(&self, _: &QueueName) -> Result<bool, SourceError> {
         Ok(true)
+    }
+
+    fn makes_queues(&self) -> bool {
+        true
     }
 
     async fn prepare(&self, _: &QueueName) -> Result<(), Published> {

@@ -10,7 +10,7 @@ use super::*;
 use crate::config::KeysConfig;
 use crate::decision::Published;
 use crate::processing::{Processor, Rules};
-use crate::queue::{Deliveries, Delivery, Outgoing, Sink, Source};
+use crate::queue::{Deliveries, Delivery, Outgoing, Queues, Sink, Source};
 
 /// A side that has one queue, without messages.
 struct OneQueue {
@@ -41,12 +41,12 @@ impl OneQueue {
 
 #[async_trait]
 impl Source for OneQueue {
-    async fn queues(&self) -> Result<Vec<QueueName>, SourceError> {
+    async fn queues(&self) -> Result<Queues, SourceError> {
         if self.is_to_connect.swap(false, Ordering::SeqCst) {
             self.connection.send_replace(true);
         }
         let is_there = !self.is_deleted.load(Ordering::SeqCst);
-        Ok(QueueName::new(self.name).into_iter().filter(|_| is_there).collect())
+        Ok(QueueName::new(self.name).into_iter().filter(|_| is_there).collect::<Vec<_>>().into())
     }
 
     async fn open(&self, _: &QueueName, _: usize) -> Result<Box<dyn Deliveries>, SourceError> {
@@ -71,6 +71,10 @@ impl Deliveries for Nothing {
 impl Sink for OneQueue {
     async fn exists(&self, queue: &QueueName) -> Result<bool, SourceError> {
         Ok(queue.as_str() == self.name && !self.is_deleted.load(Ordering::SeqCst))
+    }
+
+    fn makes_queues(&self) -> bool {
+        true
     }
 
     async fn prepare(&self, _: &QueueName) -> Result<(), Published> {

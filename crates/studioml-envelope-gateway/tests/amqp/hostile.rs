@@ -158,25 +158,6 @@ fn a_request_that_is_too_large_for_the_inner_broker_is_rejected_and_the_next_one
 }
 
 #[test]
-fn queues_are_made_for_longer_than_a_connection_has_numbers_of_channels() {
-    let world = World::alone();
-    let (outer, inner) = (world.outer.client(), world.inner.client());
-    let [_, node] = world.nodes();
-    let limit = |channels: usize| node.eval(&format!("application:set_env(rabbit, channel_max, {channels})."));
-    limit(10);
-    let gateway = world.start();
-    // whether each exists already is asked first, and the answer closes a channel
-    for number in 0..25 {
-        let queue = format!("rmq_{number}");
-        outer.declare(&queue, true);
-        assert!(outer.publish(&queue, &world.experimenter.seal(&request(number, 300)), client_properties()));
-        assert_eq!(number_of(&inner.wait_for(&queue).body), number);
-    }
-    assert!(gateway.log().contains("no number is left for a channel"), "the limit was not met");
-    limit(2047);
-}
-
-#[test]
 fn a_queue_that_is_somebodys_alone_does_not_keep_others_from_being_carried() {
     let world = World::new();
     let (outer, inner) = (world.outer.client(), world.inner.client());

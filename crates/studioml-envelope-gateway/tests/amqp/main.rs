@@ -9,6 +9,7 @@ mod support;
 mod brokers;
 mod faults;
 mod hostile;
+mod numbers;
 mod raw;
 mod way;
 
