@@ -130,10 +130,16 @@ impl Node {
     }
 
     fn control(&self, arguments: &[&str]) {
-        let mut command = Command::new(Path::new(PROGRAMS).join("rabbitmqctl"));
-        environment(&mut command, &self.directory, self.port);
-        let done = command.args(arguments).output().unwrap();
-        assert!(done.status.success(), "{done:?}");
+        // it gives a node on a loaded machine some seconds to answer
+        wait::until("rabbitmqctl", || {
+            let mut command = Command::new(Path::new(PROGRAMS).join("rabbitmqctl"));
+            environment(&mut command, &self.directory, self.port);
+            let done = command.args(arguments).output().unwrap();
+            if !done.status.success() {
+                println!("{done:?}");
+            }
+            done.status.success().then_some(())
+        });
     }
 
     /// A virtual host of this name.
