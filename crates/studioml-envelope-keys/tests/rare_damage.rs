@@ -179,20 +179,24 @@ mod openssh {
     #[test]
     fn padding_counts_from_1_and_ends() {
         let scalar = scalar();
-        let padded = |padding: &[u8]| p256([7, 7], b"nistp256", &scalar, b"abc", Some(padding));
         let whole: Vec<u8> = (1..=24).collect();
-        let (contents, _) = pem::decode(&padded(&[]));
-        let needed = (8 - File::private_of(&contents).len() % 8) % 8;
-        for length in [needed, needed + 8] {
-            assert!(read_private(&padded(&whole[..length]), None, PROVIDER).is_ok(), "{length}");
-        }
-        for length in [needed + 1, needed + 16] {
-            assert_eq!(error_of(&padded(&whole[..length])), DAMAGED, "{length}");
-        }
-        for at in 0..needed + 8 {
-            let mut other = whole[..needed + 8].to_vec();
-            other[at] ^= 1;
-            assert_eq!(error_of(&padded(&other)), DAMAGED, "{at}");
+        for comment in [&b"1"[..], b"12", b"123", b"1234", b"12345", b"123456", b"1234567", b"12345678"] {
+            let padded = |padding: &[u8]| p256([7, 7], b"nistp256", &scalar, comment, Some(padding));
+            let (contents, _) = pem::decode(&padded(&[]));
+            let needed = (8 - File::private_of(&contents).len() % 8) % 8;
+            let (good, bad): (Vec<usize>, Vec<usize>) =
+                [0, 8, 16].map(|more| needed + more).iter().partition(|all| **all <= 16);
+            for length in good {
+                assert!(read_private(&padded(&whole[..length]), None, PROVIDER).is_ok(), "{length}");
+            }
+            for length in bad.into_iter().chain([needed + 1]) {
+                assert_eq!(error_of(&padded(&whole[..length])), DAMAGED, "{length}");
+            }
+            for at in 0..needed + 8 {
+                let mut other = whole[..needed + 8].to_vec();
+                other[at] ^= 1;
+                assert_eq!(error_of(&padded(&other)), DAMAGED, "{at}");
+            }
         }
     }
 
