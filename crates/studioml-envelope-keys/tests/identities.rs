@@ -263,6 +263,13 @@ fn a_reload_keeps_what_did_not_change_and_drops_what_went() {
     assert!(opens(&held.current(), KEY) && !opens(&held.current(), OTHER_KEY));
     assert_eq!(held.reload(), None);
 
+    // what is odd is told too where no key changes
+    let keys = [("ssh-privatekey", key.as_slice()), ("ssh-privatekey.1", &other), ("ssh-privatekey.old", &other)];
+    mounts.encryption.update(keys);
+    let change = held.reload().unwrap();
+    assert!(change.added.is_empty() && change.changed.is_empty() && change.removed.is_empty());
+    assert_eq!(change.findings.len(), 2);
+
     mounts.encryption.update([]);
     assert_eq!(held.reload().unwrap().removed, ["ssh-privatekey", "ssh-privatekey.1"]);
     assert!(held.current().identities().is_empty());
