@@ -222,8 +222,7 @@ fn nothing_is_lost_when_brokers_are_killed_stalled_or_blocked() {
         let took = other.terminate();
         inner.signal(Signal::CONT);
         outer.signal(Signal::CONT);
-        // 19 s at most, on a machine that is not loaded
-        assert!(took < Duration::from_secs(30), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
         traffic.wait_for_more(50);
     });
     let duplicates = traffic.settle();
@@ -263,8 +262,7 @@ fn nothing_is_lost_when_the_gateway_is_killed_or_stalled() {
         gateway.signal(Signal::CONT);
         traffic.wait_for_more(20);
         let took = gateway.terminate();
-        // 19 s at most, on a machine that is not loaded
-        assert!(took < Duration::from_secs(30), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
     });
     let _gateway = world.start();
     let duplicates = traffic.settle();
